@@ -48,6 +48,7 @@ def _json(value, depth: int) -> str:
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, str(path))
+    path.chmod(0o644)
 
 
 def random_llama(seed: int, std: float = 0.2, embedding_std: float = 0.05, **config) -> LlamaForCausalLM:
