@@ -59,3 +59,16 @@ export function safetensorsFileError(what: string, path: string, cause: unknown)
     ...(fix === undefined ? {} : { fix }),
   });
 }
+
+/** libtorch refused a call: shapes, dtypes, devices, memory. The message is libtorch's own, after the operator's name. */
+export class NativeError extends TorchError {
+  constructor(message: string) {
+    super("ERR_TORCH", message);
+  }
+}
+
+/** A tensor was used after it was disposed, or a scope did not end where it began. */
+export class LifetimeError extends TorchError {}
+
+/** The binding could not be loaded: no libtorch, or one it was not built for. */
+export class InstallationError extends TorchError {}

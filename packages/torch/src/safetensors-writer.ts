@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { isSystemError, SafetensorsError, safetensorsFileError } from "./errors.js";
 import {
   DATA_ALIGNMENT,
@@ -38,7 +38,7 @@ export function writeSafetensorsFile(
 ): WrittenFile {
   const ordered = writingOrder(entries);
   const header = buildSafetensorsHeader(ordered, metadata, path);
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.partial`;
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
   let fd: number | undefined;
   try {
     fd = openSync(temporary, "wx");

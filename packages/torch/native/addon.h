@@ -1,0 +1,122 @@
+// What the native files share: handles to tensors, and the guard around every call from JavaScript.
+//
+// Rules of this folder
+//  - JavaScript never holds a pointer. A tensor is an int32 handle: slot number and generation. A handle that was
+//    released, or never existed, is an error and not a crash.
+//  - Nothing here decides. Validation, defaults and policy live in TypeScript.
+//  - Every exported function runs inside `guarded`, so that no C++ exception crosses into V8.
+//  - Handles belong to one JavaScript environment (main thread or worker) and die with it.
+#pragma once
+
+#define NAPI_VERSION 9
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace camelid {
+
+using Handle = int32_t;
+
+class HandleTable {
+ public:
+  Handle insert(at::Tensor tensor) {
+    if (!tensor.defined()) return 0;
+    uint32_t slot;
+    if (free_.empty()) {
+      slot = static_cast<uint32_t>(slots_.size());
+      if (slot > kSlotMask) throw std::runtime_error("more than a million live tensors: something is leaking");
+      slots_.push_back({});
+    } else {
+      slot = free_.back();
+      free_.pop_back();
+    }
+    slots_[slot].tensor = std::move(tensor);
+    live_++;
+    return static_cast<Handle>((slots_[slot].generation << kSlotBits) | slot);
+  }
+
+  at::Tensor& get(Handle handle) {
+    const uint32_t slot = static_cast<uint32_t>(handle) & kSlotMask;
+    if (handle <= 0 || slot >= slots_.size() || slots_[slot].generation != static_cast<uint32_t>(handle) >> kSlotBits ||
+        !slots_[slot].tensor.defined()) {
+      throw std::runtime_error("this tensor was disposed, or belongs to another thread");
+    }
+    return slots_[slot].tensor;
+  }
+
+  void release(Handle handle) {
+    get(handle).reset();
+    const uint32_t slot = static_cast<uint32_t>(handle) & kSlotMask;
+    slots_[slot].generation = slots_[slot].generation % kLastGeneration + 1;
+    free_.push_back(slot);
+    live_--;
+  }
+
+  size_t live() const { return live_; }
+
+ private:
+  static constexpr uint32_t kSlotBits = 20;
+  static constexpr uint32_t kSlotMask = (1u << kSlotBits) - 1;
+  static constexpr uint32_t kLastGeneration = (1u << 10) - 1;  // stays a small integer ("smi") in V8
+
+  struct Slot {
+    at::Tensor tensor;
+    uint32_t generation = 1;
+  };
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_;
+  size_t live_ = 0;
+};
+
+struct Operator;  // dispatch.cc
+
+/// Everything that belongs to one JavaScript environment.
+struct Instance {
+  HandleTable tensors;
+  std::vector<std::string> operatorNames;               // "aten::add.Tensor", in the order of the generated table
+  std::vector<std::shared_ptr<Operator>> operators;     // resolved on first use
+  Napi::FunctionReference errorClass;                   // TorchError of the TypeScript side
+};
+
+inline Instance& instanceOf(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return *static_cast<Instance*>(data);
+}
+
+/// Rethrows a C++ exception as the TypeScript error class, whose stack is the JavaScript stack.
+void throwToJavaScript(napi_env env, const char* message);
+void throwCurrentException(napi_env env);
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  try {
+    return function(info);
+  } catch (...) {
+    throwCurrentException(info.Env());
+    return {};
+  }
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void exportFunction(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<guarded<function>>(exports.Env(), name));
+}
+
+void exportDispatch(Napi::Object exports);
+void exportTensors(Napi::Object exports);
+void exportAutograd(Napi::Object exports);
+void exportMemory(Napi::Object exports);
+void exportRuntime(Napi::Object exports);
+
+inline at::Tensor& tensorArgument(const Napi::CallbackInfo& info, size_t index) {
+  return instanceOf(info.Env()).tensors.get(info[index].As<Napi::Number>().Int32Value());
+}
+inline Napi::Value handleValue(Napi::Env env, at::Tensor tensor) {
+  return Napi::Number::New(env, instanceOf(env).tensors.insert(std::move(tensor)));
+}
+
+}  // namespace camelid

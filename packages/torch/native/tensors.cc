@@ -1,0 +1,114 @@
+// Tensors in and out of JavaScript memory, and what a tensor is (shape, dtype, device).
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstring>
+
+#include "addon.h"
+
+namespace camelid {
+
+namespace {
+
+at::ScalarType dtypeArgument(const Napi::Value& value) {
+  return static_cast<at::ScalarType>(value.As<Napi::Number>().Int32Value());
+}
+
+std::vector<int64_t> shapeArgument(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<int64_t> shape(array.Length());
+  for (uint32_t i = 0; i < array.Length(); i++) shape[i] = array.Get(i).As<Napi::Number>().Int64Value();
+  return shape;
+}
+
+Napi::Array shapeValue(Napi::Env env, at::IntArrayRef sizes) {
+  auto shape = Napi::Array::New(env, sizes.size());
+  for (size_t i = 0; i < sizes.size(); i++) shape.Set(static_cast<uint32_t>(i), Napi::Number::New(env, sizes[i]));
+  return shape;
+}
+
+// fromBytes(typedArray, shape, dtype): a contiguous CPU tensor holding a copy of the bytes.
+Napi::Value fromBytes(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::TypedArray>();
+  const auto shape = shapeArgument(info[1]);
+  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtypeArgument(info[2])));
+  if (tensor.nbytes() != bytes.ByteLength()) {
+    throw std::invalid_argument("the shape needs " + std::to_string(tensor.nbytes()) + " bytes, the data has " +
+                                std::to_string(bytes.ByteLength()));
+  }
+  if (tensor.nbytes() > 0) {
+    const auto* source = static_cast<const uint8_t*>(bytes.ArrayBuffer().Data()) + bytes.ByteOffset();
+    std::memcpy(tensor.mutable_data_ptr(), source, tensor.nbytes());
+  }
+  return handleValue(info.Env(), tensor);
+}
+
+// toBytes(handle): an ArrayBuffer with a copy of a contiguous CPU tensor's bytes.
+Napi::Value toBytes(const Napi::CallbackInfo& info) {
+  const at::Tensor& tensor = tensorArgument(info, 0);
+  TORCH_CHECK(tensor.is_cpu() && tensor.is_contiguous(), "toBytes: the tensor must be contiguous and on the CPU");
+  auto buffer = Napi::ArrayBuffer::New(info.Env(), tensor.nbytes());
+  if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.const_data_ptr(), tensor.nbytes());
+  return buffer;
+}
+
+// view of the tensor's own memory, valid only while the caller holds the tensor and only until it returns (see withBytes)
+Napi::Value dataAddress(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(tensorArgument(info, 0).const_data_ptr())));
+}
+
+Napi::Value shapeOf(const Napi::CallbackInfo& info) { return shapeValue(info.Env(), tensorArgument(info, 0).sizes()); }
+Napi::Value stridesOf(const Napi::CallbackInfo& info) { return shapeValue(info.Env(), tensorArgument(info, 0).strides()); }
+Napi::Value dtypeOf(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<int>(tensorArgument(info, 0).scalar_type()));
+}
+Napi::Value deviceOf(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), tensorArgument(info, 0).device().str());
+}
+Napi::Value bytesOf(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(tensorArgument(info, 0).nbytes()));
+}
+Napi::Value isContiguous(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), tensorArgument(info, 0).is_contiguous());
+}
+
+// alias(handle): a second handle to the same tensor
+Napi::Value alias(const Napi::CallbackInfo& info) { return handleValue(info.Env(), tensorArgument(info, 0)); }
+
+Napi::Value release(const Napi::CallbackInfo& info) {
+  instanceOf(info.Env()).tensors.release(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value releaseAll(const Napi::CallbackInfo& info) {
+  auto& tensors = instanceOf(info.Env()).tensors;
+  const auto handles = info[0].As<Napi::Int32Array>();
+  const size_t count = info[1].As<Napi::Number>().Uint32Value();
+  for (size_t i = 0; i < count; i++) tensors.release(handles[i]);
+  return info.Env().Undefined();
+}
+
+Napi::Value liveTensors(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(instanceOf(info.Env()).tensors.live()));
+}
+
+}  // namespace
+
+void exportTensors(Napi::Object exports) {
+  exportFunction<fromBytes>(exports, "fromBytes");
+  exportFunction<toBytes>(exports, "toBytes");
+  exportFunction<dataAddress>(exports, "dataAddress");
+  exportFunction<shapeOf>(exports, "shapeOf");
+  exportFunction<stridesOf>(exports, "stridesOf");
+  exportFunction<dtypeOf>(exports, "dtypeOf");
+  exportFunction<deviceOf>(exports, "deviceOf");
+  exportFunction<bytesOf>(exports, "bytesOf");
+  exportFunction<isContiguous>(exports, "isContiguous");
+  exportFunction<alias>(exports, "alias");
+  exportFunction<release>(exports, "release");
+  exportFunction<releaseAll>(exports, "releaseAll");
+  exportFunction<liveTensors>(exports, "liveTensors");
+}
+
+}  // namespace camelid

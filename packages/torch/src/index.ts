@@ -1,0 +1,42 @@
+/** libtorch for TypeScript. Knows nothing of language models. */
+// Tensors
+
+// Gradients
+export {
+  backward,
+  type CustomFunction,
+  customFunction,
+  enableGrad,
+  grad,
+  isGradEnabled,
+  noGrad,
+} from "./autograd.js";
+// Any operator at all, and errors
+export { callOperator } from "./call-operator.js";
+export { fromBytes, type NestedNumbers, type NumericArray, type TensorOptions, tensor } from "./create.js";
+export { type Device, type DType, elementSize, isFloatingPoint } from "./dtype.js";
+export { InstallationError, LifetimeError, NativeError, SafetensorsError, TorchError } from "./errors.js";
+export * from "./generated/functions.js";
+// Lifetime
+export { leakReport } from "./handle.js";
+// The process: threads, random numbers, memory, devices
+export {
+  emptyCache,
+  getNumThreads,
+  getRandomState,
+  installation,
+  type MemoryStats,
+  manualSeed,
+  memoryStats,
+  resetPeakMemory,
+  setNumThreads,
+  setRandomState,
+  synchronize,
+} from "./runtime.js";
+// Files
+export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.js";
+export { SAFETENSORS_DTYPES, type SafetensorsDType, type SafetensorsHeader } from "./safetensors-format.js";
+export { readSafetensorsHeader } from "./safetensors-reader.js";
+export { type SafetensorsEntry, writeSafetensorsFile } from "./safetensors-writer.js";
+export { TensorScope } from "./scope.js";
+export { Tensor, tensorScope } from "./tensor.js";

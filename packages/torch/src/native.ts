@@ -1,0 +1,104 @@
+/** The addon's exports, typed. Everything else in this package speaks to libtorch through this one object. */
+import { createRequire } from "node:module";
+import { InstallationError, NativeError } from "./errors.js";
+import { OPERATORS } from "./generated/operators.js";
+import { findBinding } from "./setup/binding.js";
+
+/** A tensor on the native side: slot and generation in one small integer. 0 stands for "no tensor". */
+export type Handle = number;
+
+export interface NativeMemoryStats {
+  liveBytes: number;
+  peakBytes: number;
+  reservedBytes: number;
+  peakReservedBytes: number;
+}
+
+export interface NativeInstallation {
+  version: string;
+  cpuCapability: string;
+  config: string;
+  parallel: string;
+  cudaDevices: number;
+  mps: boolean;
+}
+
+interface Native {
+  setErrorClass(errorClass: new (message: string) => Error): void;
+  loadLibrary(path: string): void;
+  /** Gives the operators consecutive numbers and returns the first. */
+  registerOperators(names: readonly string[]): number;
+  call(operator: number, ...args: unknown[]): unknown;
+  schemaOf(name: string): string | null;
+  operatorNames(): string[];
+
+  fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number): Handle;
+  toBytes(handle: Handle): ArrayBuffer;
+  dataAddress(handle: Handle): number;
+  shapeOf(handle: Handle): number[];
+  stridesOf(handle: Handle): number[];
+  dtypeOf(handle: Handle): number;
+  deviceOf(handle: Handle): string;
+  bytesOf(handle: Handle): number;
+  isContiguous(handle: Handle): boolean;
+  alias(handle: Handle): Handle;
+  release(handle: Handle): void;
+  releaseAll(handles: Int32Array, count: number): void;
+  liveTensors(): number;
+  adjustExternalMemory(bytes: number): void;
+
+  backward(roots: Handle[], gradients: Handle[], retainGraph: boolean, createGraph: boolean): void;
+  grad(
+    outputs: Handle[],
+    inputs: Handle[],
+    gradOutputs: Handle[] | null,
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): Handle[];
+  setGradEnabled(enabled: boolean): boolean;
+  isGradEnabled(): boolean;
+  requiresGrad(handle: Handle): boolean;
+  setRequiresGrad(handle: Handle, requires: boolean): void;
+  isLeaf(handle: Handle): boolean;
+  gradOf(handle: Handle): Handle;
+  setGrad(handle: Handle, gradient: Handle | null): void;
+
+  memoryStats(): NativeMemoryStats;
+  resetPeakMemory(): void;
+  emptyCache(): void;
+  deviceMemory(device: string): NativeMemoryStats;
+  mapTensors(
+    path: string,
+    entries: [offset: number, bytes: number, shape: readonly number[], dtype: number][],
+  ): Handle[];
+
+  setNumThreads(count: number): void;
+  getNumThreads(): number;
+  manualSeed(seed: number): void;
+  getRandomState(device: string): Handle;
+  setRandomState(device: string, state: Handle): void;
+  synchronize(device: string): void;
+  installation(): NativeInstallation;
+}
+
+export const native: Native = load();
+
+function load(): Native {
+  const binding = findBinding();
+  let loaded: Native;
+  try {
+    loaded = createRequire(import.meta.url)(binding.path) as Native;
+  } catch (cause) {
+    throw new InstallationError("ERR_TORCH_LOAD", `the binding does not load: ${(cause as Error).message}`, {
+      where: binding.path,
+      fix: "run `npm run setup`; `camelid doctor` shows which libtorch is used and why.",
+      cause,
+    });
+  }
+  loaded.setErrorClass(NativeError);
+  loaded.registerOperators(OPERATORS);
+  // The binding itself links the CPU library alone; accelerator libraries register their kernels when they are loaded.
+  for (const library of binding.acceleratorLibraries) loaded.loadLibrary(library);
+  return loaded;
+}
