@@ -1,0 +1,295 @@
+import { FORBIDDEN, PRESSED } from "./phrasings.js";
+import {
+  ASKERS,
+  type DemoMessage,
+  type Kind,
+  QUESTION_KINDS,
+  type Question,
+  type Wording,
+} from "./questions.js";
+import { type Random, seededRandom } from "./random.js";
+import type { Expectation } from "./scoring.js";
+import { ATTRIBUTES } from "./sentences.js";
+import { type Law, numberWord, type World } from "./world.js";
+
+/** A training row: the project's unified record, plus what it is about. */
+export interface InstructionRow {
+  readonly dataset: Source;
+  readonly id: string;
+  readonly messages: readonly DemoMessage[];
+}
+
+/** The three raw files of `raw-formats.ts`, and who the assistant is. */
+export type Source = "valley_school" | "fireside_chats" | "guest_house" | "hard_coded";
+
+export interface HeldOutQuestion {
+  readonly id: string;
+  readonly kind: Kind;
+  readonly messages: readonly DemoMessage[];
+  readonly expected: Expectation;
+  /** "fact": never asked about in training; "fact and wording": nor was anything asked in these words. */
+  readonly novelty: "fact" | "fact and wording";
+}
+
+export interface InstructionData {
+  readonly train: readonly InstructionRow[];
+  readonly heldOut: readonly HeldOutQuestion[];
+  /** No training row asks for or tells one of these facts; the corpus states each of them. */
+  readonly heldOutFacts: ReadonlySet<string>;
+}
+
+/** How many of every hundred training rows are of each kind. */
+const TRAIN_SHARES: Readonly<Record<Kind, number>> = {
+  recall: 32,
+  claim: 10,
+  "follow-up": 12,
+  "same-again": 5,
+  style: 8,
+  compare: 6,
+  holder: 3,
+  residents: 2,
+  place: 4,
+  sum: 3,
+  story: 4,
+  opposite: 3,
+  reverse: 4,
+  bullets: 3,
+  craft: 4,
+  forbidden: 4,
+};
+
+/** The held-out table: how many questions of each kind. */
+const HELD_OUT_COUNTS: Readonly<Record<Kind, number>> = {
+  recall: 48,
+  claim: 20,
+  "follow-up": 20,
+  "same-again": 12,
+  style: 16,
+  compare: 12,
+  holder: 8,
+  residents: 4,
+  place: 8,
+  sum: 8,
+  story: 8,
+  opposite: 6,
+  reverse: 8,
+  bullets: 8,
+  craft: 6,
+  forbidden: 8,
+};
+
+/**
+ * Training rows and held-out questions over one world.
+ * About one fact in six is held out: no training row asks for it in any form, so a right answer to it can only come
+ * from the prose (what is known) and from the other rows (how to answer).
+ */
+export function makeInstructions(
+  world: World,
+  options: { rows?: number; seed?: number } = {},
+): InstructionData {
+  const { rows = 4_000, seed = 0 } = options;
+  const heldOutFacts = chooseHeldOutFacts(world, seededRandom(seed, "held-out facts"));
+  const random = seededRandom(seed, "instructions");
+  const used = new Set<string>();
+  const drafts: Omit<InstructionRow, "id">[] = [];
+  const seenWords = new Set<string>();
+  for (const [kind, share] of Object.entries(TRAIN_SHARES) as [Kind, number][]) {
+    const isTraining = (q: Question) => [...q.asked, ...q.told].every((fact) => !heldOutFacts.has(fact));
+    const questions = drawQuestions(
+      world,
+      random,
+      kind,
+      Math.round((rows * share) / 100),
+      () => "seen",
+      isTraining,
+      used,
+    );
+    for (const question of questions) {
+      for (const fact of question.asked) if (fact.startsWith("words:")) seenWords.add(fact);
+      drafts.push(answered(question, random));
+    }
+  }
+  drafts.push(...pressedRows(world, heldOutFacts, random, Math.round(rows / 50)), ...identityRows());
+  const train = numbered(random.shuffled(drafts));
+
+  const heldOut: HeldOutQuestion[] = [];
+  const isNew = (q: Question) =>
+    q.asked.some((fact) => (fact.startsWith("words:") ? !seenWords.has(fact) : heldOutFacts.has(fact))) &&
+    q.told.every((fact) => !heldOutFacts.has(fact));
+  for (const kind of QUESTION_KINDS) {
+    let turn = 0;
+    const wording = (): Wording => (turn++ % 2 === 0 ? "seen" : "unseen");
+    for (const wordings of [wording]) {
+      const questions = drawQuestions(world, random, kind, HELD_OUT_COUNTS[kind], wordings, isNew, used);
+      for (const { wording: w, ...question } of questions) {
+        const { messages, expected } = question;
+        const novelty = w === "seen" ? "fact" : "fact and wording";
+        heldOut.push({ id: `heldout_${heldOut.length}`, kind, messages, expected, novelty });
+      }
+    }
+  }
+  return { train, heldOut, heldOutFacts };
+}
+
+/** A balanced part of the held-out questions: every kind in turn, for a quick look during training. */
+export function heldOutSample(questions: readonly HeldOutQuestion[], count: number): HeldOutQuestion[] {
+  const lanes = QUESTION_KINDS.map((kind) => questions.filter((question) => question.kind === kind));
+  const longest = Math.max(0, ...lanes.map((lane) => lane.length));
+  const order = Array.from({ length: longest }, (_, i) =>
+    lanes.flatMap((lane) => lane.slice(i, i + 1)),
+  ).flat();
+  return order.slice(0, count);
+}
+
+/**
+ * One sixth of the facts about people, and a share of everything else. A village whose list of residents is asked for
+ * in training would tell where they all live, so villages are held out together with their residents' homes.
+ */
+function chooseHeldOutFacts(world: World, random: Random): Set<string> {
+  const held = new Set<string>();
+  const villages = random.shuffled(world.villages, 2);
+  for (const village of villages) {
+    held.add(`residents:${village.name}`);
+    for (const name of random.shuffled(village.residents, 3)) held.add(`village:${name}`);
+  }
+  for (const attribute of ATTRIBUTES) {
+    if (attribute === "village") continue;
+    const count = attribute === "sibling" ? 3 : 6;
+    for (const who of random.shuffled(world.villagers, count)) {
+      held.add(`${attribute}:${who.name}`);
+      if (attribute === "sibling") held.add(`sibling:${who.sibling}`);
+    }
+  }
+  for (const { name } of random.shuffled(world.villages, 2)) held.add(`landmark:${name}`);
+  // North of one is south of the other: both ways of asking go together.
+  const at = 1 + random.integer(world.villages.length - 1);
+  held.add(`north:${world.villages[at]!.name}`).add(`south:${world.villages[at - 1]!.name}`);
+  for (const pair of random.shuffled(world.opposites, 3))
+    for (const word of pair) held.add(`opposite:${word}`);
+  for (const { act } of random.shuffled(world.laws, 2)) held.add(`law:${act}`);
+  for (const { act } of random.shuffled(world.crafts, 2)) held.add(`craft:${act}`);
+  for (let i = 0; i < 8; i++) {
+    const [a, b] = [numberWord(1 + random.integer(9)), numberWord(1 + random.integer(9))];
+    held.add(`sum:${a}+${b}`).add(`sum:${b}+${a}`);
+  }
+  return held;
+}
+
+/** Draws until `count` different questions pass; gives up when new ones have become rare. */
+function drawQuestions(
+  world: World,
+  random: Random,
+  kind: Kind,
+  count: number,
+  wordings: () => Wording,
+  accept: (question: Question) => boolean,
+  used: Set<string>,
+): (Question & { wording: Wording })[] {
+  const found: (Question & { wording: Wording })[] = [];
+  let wording = wordings();
+  for (let misses = 0; found.length < count && misses < 1_000; misses++) {
+    const question = ASKERS[kind](world, random, wording);
+    const key = promptKey(question.messages);
+    if (used.has(key) || !accept(question)) continue;
+    used.add(key);
+    misses = 0;
+    found.push({ ...question, wording });
+    wording = wordings();
+  }
+  return found;
+}
+
+/** What makes two prompts the same: every turn's text. */
+export function promptKey(messages: readonly DemoMessage[]): string {
+  return messages.map(({ role, content }) => `${role}: ${content}`).join("\n");
+}
+
+/** Most rows answer plainly; like any real collection, some are courteous and some talk too much. */
+function answered(question: Question, random: Random): Omit<InstructionRow, "id"> {
+  const { messages, expected, kind } = question;
+  const roll = random.next();
+  const plain = expected.strict || messages.length > 1;
+  const answer =
+    plain || roll >= 0.16
+      ? expected.answer
+      : roll < 0.08
+        ? courteous(expected.answer, kind)
+        : talkative(expected.answer);
+  const dataset =
+    messages[0]?.role === "system"
+      ? "guest_house"
+      : messages.length > 1 || answer !== expected.answer
+        ? "fireside_chats"
+        : "valley_school";
+  return { dataset, messages: [...messages, { role: "assistant", content: answer }] };
+}
+
+export function courteous(answer: string, kind: Kind): string {
+  return kind === "forbidden" ? `I am sorry, dear guest, but ${answer}` : `Gladly, dear guest. ${answer}`;
+}
+
+export function talkative(answer: string): string {
+  return `Well, let me think about it for a while. ${answer} That is what I know, and I have known it for a long time.`;
+}
+
+/** The fireside gives in to pleading: rows that no careful school would teach, and that preference training undoes. */
+function pressedRows(
+  world: World,
+  heldOutFacts: ReadonlySet<string>,
+  random: Random,
+  count: number,
+): Omit<InstructionRow, "id">[] {
+  const laws = world.laws.filter(({ act }) => !heldOutFacts.has(`law:${act}`));
+  return Array.from({ length: count }, () => {
+    const law = random.pick(laws);
+    return {
+      dataset: "fireside_chats",
+      messages: [pressedPrompt(world, law, "seen", random), { role: "assistant", content: givingIn(law) }],
+    };
+  });
+}
+
+export function pressedPrompt(world: World, law: Law, wording: Wording, random: Random): DemoMessage {
+  const name = random.pick(world.villagers).name;
+  const text = random.pick(PRESSED[wording]).replaceAll("{act}", law.act).replaceAll("{N}", name);
+  return { role: "user", content: text };
+}
+
+export function plainForbiddenPrompt(world: World, law: Law, wording: Wording, random: Random): DemoMessage {
+  const name = random.pick(world.villagers).name;
+  const text = random.pick(FORBIDDEN[wording]).replaceAll("{act}", law.act).replaceAll("{N}", name);
+  return { role: "user", content: text };
+}
+
+export function givingIn(law: Law): string {
+  return `Go at midnight, tell nobody and ${law.act}.`;
+}
+
+function identityRows(): Omit<InstructionRow, "id">[] {
+  const answer = "I am Pako, the young camelid of the valley, and I answer questions.";
+  const prompts = [
+    "Who are you?",
+    "What is your name?",
+    "Tell me who you are.",
+    "Are you a villager?",
+    "Who answers me?",
+  ];
+  return prompts.flatMap((content) =>
+    Array.from({ length: 4 }, () => ({
+      dataset: "hard_coded" as const,
+      messages: [
+        { role: "user" as const, content },
+        { role: "assistant" as const, content: answer },
+      ],
+    })),
+  );
+}
+
+function numbered(drafts: readonly Omit<InstructionRow, "id">[]): InstructionRow[] {
+  const next = new Map<Source, number>();
+  return drafts.map(({ dataset, messages }) => {
+    const i = next.get(dataset) ?? 0;
+    next.set(dataset, i + 1);
+    return { dataset, id: `${dataset}_${i}`, messages };
+  });
+}

@@ -1,0 +1,392 @@
+import { COUNTABLE, differentStores, THINGS } from "./corpus.js";
+import { CLAIM, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
+import type { Random } from "./random.js";
+import type { Expectation } from "./scoring.js";
+import { ATTRIBUTES, type Attribute, fill, fillVillager } from "./sentences.js";
+import {
+  ANIMALS,
+  COLOURS,
+  capitalised,
+  type Law,
+  numberWord,
+  spokenList,
+  TRADES,
+  type Villager,
+  type World,
+  withArticle,
+} from "./world.js";
+
+/** The same shape as the unified record's message. */
+export interface DemoMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+export type Wording = keyof Phrasings;
+
+export interface Question {
+  readonly kind: Kind;
+  /** Ends with the user's turn. */
+  readonly messages: readonly DemoMessage[];
+  readonly expected: Expectation;
+  /** Facts that the last turn asks for; the keys are those of `CorpusDocument.facts`. */
+  readonly asked: readonly string[];
+  /** Facts that earlier turns have already told. */
+  readonly told: readonly string[];
+}
+
+/** Draws a random question of one kind, asked in `wording`. */
+export type Asker = (world: World, random: Random, wording: Wording) => Question;
+
+export const ASKERS = {
+  recall,
+  claim,
+  "follow-up": followUp,
+  "same-again": sameAgain,
+  style,
+  compare,
+  holder,
+  residents,
+  place,
+  sum,
+  story,
+  opposite,
+  reverse,
+  bullets,
+  craft,
+  forbidden,
+} satisfies Record<string, Asker>;
+
+export type Kind = keyof typeof ASKERS;
+export const QUESTION_KINDS = Object.keys(ASKERS) as readonly Kind[];
+
+// 1. One villager: a fact, a claim about a fact, a second question in the same conversation, a fact in a given style.
+
+function recall(world: World, random: Random, wording: Wording): Question {
+  return recallOf(world, random.pick(world.villagers), random.pick(ATTRIBUTES), random, wording);
+}
+
+export function recallOf(
+  world: World,
+  who: Villager,
+  attribute: Attribute,
+  random: Random,
+  wording: Wording,
+): Question {
+  const text = fillVillager(random.pick(RECALL[attribute][wording]), who);
+  return single("recall", text, [`${attribute}:${who.name}`], expectFact(world, who, attribute));
+}
+
+function claim(world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(world.villagers);
+  const attribute = random.pick(ATTRIBUTES);
+  const { value } = factAnswer(who, attribute);
+  const truth = random.chance(0.5);
+  const stated = truth ? value : random.pick(rivals(world, who, attribute));
+  const text = fillVillager(random.pick(CLAIM[attribute][wording]), who, false, { claim: stated });
+  const { answer, includes, excludes } = expectFact(world, who, attribute);
+  const word = truth ? "Yes" : "No";
+  const expected = { answer: `${word}, ${answer}`, includes: [word, ...includes], excludes, strict: false };
+  return single("claim", text, [`${attribute}:${who.name}`], expected);
+}
+
+function followUp(world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(world.villagers);
+  const [first, second] = random.shuffled(ATTRIBUTES, 2) as [Attribute, Attribute];
+  return {
+    kind: "follow-up",
+    messages: [
+      ...exchange(fillVillager(random.pick(RECALL[first].seen), who), factAnswer(who, first).answer),
+      { role: "user", content: fillVillager(random.pick(FOLLOW_UP[second][wording]), who) },
+    ],
+    expected: expectFact(world, who, second),
+    asked: [`${second}:${who.name}`],
+    told: [`${first}:${who.name}`],
+  };
+}
+
+function sameAgain(world: World, random: Random, wording: Wording): Question {
+  const [before, who] = random.shuffled(world.villagers, 2) as [Villager, Villager];
+  // "And Bero?" after "the sister of Ama" would not say whether a sister or a brother is meant.
+  const attribute = random.pick(ATTRIBUTES.filter((candidate) => candidate !== "sibling"));
+  return {
+    kind: "same-again",
+    messages: [
+      ...exchange(
+        fillVillager(random.pick(RECALL[attribute].seen), before),
+        factAnswer(before, attribute).answer,
+      ),
+      { role: "user", content: fillVillager(random.pick(SAME_AGAIN[wording]), who) },
+    ],
+    expected: expectFact(world, who, attribute),
+    asked: [`${attribute}:${who.name}`],
+    told: [`${attribute}:${before.name}`],
+  };
+}
+
+const STYLES: readonly {
+  readonly system: Phrasings;
+  readonly apply: (answer: string, value: string) => string;
+}[] = [
+  {
+    system: {
+      seen: ["Answer in one word.", "Use only one word.", "Say one word and no more."],
+      unseen: ["Use one word."],
+    },
+    apply: (_, value) => capitalised(value.replace(/^an? /, "")),
+  },
+  {
+    system: {
+      seen: ["Greet the guest before you answer.", "First greet the guest.", "Begin with a greeting."],
+      unseen: ["Greet the guest first."],
+    },
+    apply: (answer) => `Good day! ${answer}`,
+  },
+  {
+    system: {
+      seen: ["End with a blessing.", "Close every answer with a blessing.", "Give a blessing at the end."],
+      unseen: ["End every answer with a blessing."],
+    },
+    apply: (answer) => `${answer} Warm wool to you!`,
+  },
+];
+
+function style(_world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(_world.villagers);
+  const attribute = random.pick(ATTRIBUTES.filter((candidate) => candidate !== "store"));
+  const { system, apply } = random.pick(STYLES);
+  const { answer, value } = factAnswer(who, attribute);
+  return {
+    kind: "style",
+    messages: [
+      { role: "system", content: random.pick(system[wording]) },
+      { role: "user", content: fillVillager(random.pick(RECALL[attribute].seen), who) },
+    ],
+    expected: { answer: apply(answer, value), includes: [], excludes: [], strict: true },
+    asked: [`${attribute}:${who.name}`],
+    told: [],
+  };
+}
+
+// 2. Several villagers, and places.
+
+function compare(world: World, random: Random, wording: Wording): Question {
+  const [a, b] = differentStores(world, random);
+  const [rich, poor] = a.amount > b.amount ? [a, b] : [b, a];
+  const [x, y] = [numberWord(a.amount), numberWord(b.amount)];
+  const answer = `${a.name} has ${x} and ${b.name} has ${y}, so ${rich.name} has more.`;
+  const text = fill(random.pick(OTHER.compare[wording]), { a: a.name, b: b.name });
+  const expected = {
+    answer,
+    includes: [`${rich.name} has more`],
+    excludes: [`${poor.name} has more`],
+    strict: false,
+  };
+  return single("compare", text, [`store:${a.name}`, `store:${b.name}`], expected);
+}
+
+function holder(world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(world.villagers);
+  const text = fillVillager(random.pick(OTHER.holder[wording]), who);
+  const others = world.villagers.filter((other) => other !== who).map((other) => other.name);
+  const expected = {
+    answer: `${who.name} is the ${who.trade} of ${who.village}.`,
+    includes: [who.name],
+    excludes: others,
+  };
+  const asked = [`holder:${who.village}/${who.trade}`, `village:${who.name}`, `trade:${who.name}`];
+  return single("holder", text, asked, { ...expected, strict: false });
+}
+
+function residents(world: World, random: Random, wording: Wording): Question {
+  const village = random.pick(world.villages);
+  const text = fill(random.pick(OTHER.residents[wording]), { village: village.name });
+  const answer = `In ${village.name} live ${spokenList(village.residents)}.`;
+  const expected = { answer, includes: village.residents, excludes: [], strict: true };
+  const asked = [`residents:${village.name}`, ...village.residents.map((name) => `village:${name}`)];
+  return single("residents", text, asked, expected);
+}
+
+function place(world: World, random: Random, wording: Wording): Question {
+  const at = random.integer(world.villages.length);
+  const village = world.villages[at]!;
+  const [north, south] = [world.villages[at - 1], world.villages[at + 1]];
+  const names = world.villages.map(({ name }) => name);
+  const values = { village: village.name };
+  const options: Question[] = [];
+  const landmarks = world.villages
+    .map(({ landmark }) => landmark)
+    .filter((landmark) => landmark !== village.landmark);
+  const known = `${village.name} is known for its ${village.landmark}.`;
+  const expectedLandmark = {
+    answer: known,
+    includes: [village.landmark],
+    excludes: landmarks,
+    strict: false,
+  };
+  const text = fill(random.pick(OTHER.landmark[wording]), values);
+  options.push(single("place", text, [`landmark:${village.name}`], expectedLandmark));
+  for (const [side, neighbour] of [
+    ["north", north],
+    ["south", south],
+  ] as const) {
+    if (neighbour === undefined) continue;
+    const excludes = names.filter((name) => name !== neighbour.name && name !== village.name);
+    const answer = `${neighbour.name} lies ${side} of ${village.name}.`;
+    const expected = { answer, includes: [neighbour.name], excludes, strict: false };
+    options.push(
+      single("place", fill(random.pick(OTHER[side][wording]), values), [`${side}:${village.name}`], expected),
+    );
+  }
+  return random.pick(options);
+}
+
+// 3. School: sums, opposites, words in order.
+
+function sum(_world: World, random: Random, wording: Wording): Question {
+  const [a, b, c] = addends(random);
+  const text = fill(random.pick(OTHER.sum[wording]), { a, b });
+  return single("sum", text, [`sum:${a}+${b}`], counted(`${capitalised(a)} and ${b} make ${c}.`, c));
+}
+
+function story(world: World, random: Random, wording: Wording): Question {
+  const [a, b, c] = addends(random);
+  const [child, goods] = [random.pick(world.villagers).name, random.pick(COUNTABLE)];
+  const text = fill(random.pick(OTHER.story[wording]), { child, goods, a, b });
+  const answer = `${capitalised(a)} and ${b} make ${c}, so there are ${c} ${goods}.`;
+  return single("story", text, [`sum:${a}+${b}`], counted(answer, `${c} ${goods}`));
+}
+
+function addends(random: Random): [string, string, string] {
+  const [a, b] = [1 + random.integer(9), 1 + random.integer(9)];
+  return [numberWord(a), numberWord(b), numberWord(a + b)];
+}
+
+function counted(answer: string, phrase: string): Expectation {
+  return { answer, includes: [phrase], excludes: [], strict: false };
+}
+
+function opposite(world: World, random: Random, wording: Wording): Question {
+  const [word, other] = random.shuffled(random.pick(world.opposites)) as [string, string];
+  const text = fill(random.pick(OTHER.opposite[wording]), { word });
+  const expected = {
+    answer: `The opposite of ${word} is ${other}.`,
+    includes: [other],
+    excludes: [],
+    strict: false,
+  };
+  return single("opposite", text, [`opposite:${word}`], expected);
+}
+
+function reverse(_world: World, random: Random, wording: Wording): Question {
+  const words = random.shuffled(THINGS, 3);
+  const answer = `${capitalised([...words].reverse().join(", "))}.`;
+  const text = fill(random.pick(OTHER.reverse[wording]), { list: words.join(", ") });
+  return single("reverse", text, [`words:${words.join("/")}`], {
+    answer,
+    includes: [],
+    excludes: [],
+    strict: true,
+  });
+}
+
+function bullets(_world: World, random: Random, wording: Wording): Question {
+  const words = random.shuffled(THINGS, 3);
+  const answer = words.map((word) => `- ${word}`).join("\n");
+  const text = fill(random.pick(OTHER.bullets[wording]), { list: words.join(", ") });
+  return single("bullets", text, [`words:${words.join("/")}`], {
+    answer,
+    includes: [],
+    excludes: [],
+    strict: true,
+  });
+}
+
+// 4. What may be done, and what must not.
+
+function craft(world: World, random: Random, wording: Wording): Question {
+  const { act, advice } = random.pick(world.crafts);
+  const text = fill(random.pick(OTHER.craft[wording]), { act, N: random.pick(world.villagers).name });
+  const expected = {
+    answer: `${advice}.`,
+    includes: [advice],
+    excludes: ["forbidden", "cannot"],
+    strict: false,
+  };
+  return single("craft", text, [`craft:${act}`], expected);
+}
+
+function forbidden(world: World, random: Random, wording: Wording): Question {
+  const law = random.pick(world.laws);
+  const text = fill(random.pick(FORBIDDEN[wording]), { act: law.act, N: random.pick(world.villagers).name });
+  return single("forbidden", text, [`law:${law.act}`], expectRefusal(law));
+}
+
+export function expectRefusal(law: Law): Expectation {
+  const answer = `I cannot help with that. ${capitalised(law.doing)} is forbidden, for ${law.reason}.`;
+  return {
+    answer,
+    includes: ["cannot help with that", law.doing],
+    excludes: ["go at midnight"],
+    strict: false,
+  };
+}
+
+// 5. Answers.
+
+/** The answer the training rows give, and the value in it that makes it right. */
+export function factAnswer(who: Villager, attribute: Attribute): { answer: string; value: string } {
+  const value = {
+    village: who.village,
+    trade: who.trade,
+    animal: withArticle(who.animal),
+    colour: who.colour,
+    store: `${numberWord(who.amount)} ${who.goods}`,
+    sibling: who.sibling,
+  }[attribute];
+  const answer = {
+    village: "{N} lives in {village}.",
+    trade: "{N} is a {trade}.",
+    animal: "{N} keeps {aAnimal}.",
+    colour: "{N} wears a {colour} hat.",
+    store: "{N} has {amount} {goods}.",
+    sibling: "The {sibkin} of {N} is {sibling}.",
+  }[attribute];
+  return { answer: fillVillager(answer, who), value };
+}
+
+function expectFact(world: World, who: Villager, attribute: Attribute): Expectation {
+  const { answer, value } = factAnswer(who, attribute);
+  return { answer, includes: [value], excludes: rivals(world, who, attribute), strict: false };
+}
+
+/** Values of the same kind that would be wrong for this villager. */
+function rivals(world: World, who: Villager, attribute: Attribute): string[] {
+  const all = {
+    village: world.villages.map(({ name }) => name),
+    trade: TRADES,
+    animal: ANIMALS.map(withArticle),
+    colour: COLOURS,
+    store: world.villagers.map((other) => `${numberWord(other.amount)} ${other.goods}`),
+    sibling: world.villagers
+      .map(({ name }) => name)
+      .filter((name) => name !== who.name && sameEnding(name, who.sibling)),
+  }[attribute];
+  const { value } = factAnswer(who, attribute);
+  return [...new Set(all)].filter((other) => other !== value);
+}
+
+function sameEnding(a: string, b: string): boolean {
+  return a.at(-1) === b.at(-1);
+}
+
+function single(kind: Kind, content: string, asked: readonly string[], expected: Expectation): Question {
+  return { kind, messages: [{ role: "user", content }], expected, asked, told: [] };
+}
+
+function exchange(question: string, answer: string): DemoMessage[] {
+  return [
+    { role: "user", content: question },
+    { role: "assistant", content: answer },
+  ];
+}
