@@ -1,0 +1,222 @@
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { CheckpointError } from "../errors.js";
+import { AppendFile } from "./append-file.js";
+import { isTemporaryName, writeFileAtomic } from "./atomic-write.js";
+import { eventsFormat, type NewEvent } from "./events.js";
+import { fileError } from "./file-error.js";
+import { toJsonLine } from "./json-numbers.js";
+import { LineageWriter } from "./lineage.js";
+
+export interface OpenRunOptions {
+  /** The recipe's name: `sft`. */
+  recipe: string;
+  /** The effective settings. */
+  settings: object;
+  /** Where each comes from, by dotted key; see `Origin` in settings/origin.ts. */
+  origins?: Readonly<Record<string, { source: string; detail?: string }>>;
+  /** Continue the run that this folder holds. */
+  resume?: boolean;
+  /** For `run-start`. */
+  totalSteps?: number;
+  /** The step of the checkpoint that was loaded; needed with `resume`. */
+  resumedFromStep?: number;
+  /** What differs from the settings before, each as `key: before -> after`. */
+  settingsChanged?: readonly string[];
+  environment?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/**
+ * Creates the folder of a new run, or opens that of a run to be continued, and writes `settings.json` and the
+ * `run-start` event. Call it when all input has been checked and loaded: what fails earlier then leaves no trace.
+ *
+ *     using run = openRun(settings.out, { recipe: "sft", settings, origins: context.origins });
+ *     run.log({ event: "step-end", step, ... });
+ *     run.end("completed");
+ *
+ * @throws {CheckpointError} `ERR_RUN_EXISTS`, `ERR_OUT_NOT_EMPTY`, `ERR_OUT_NOT_FOLDER`, `ERR_RUN_NOT_FOUND`
+ * @throws {TrainingError} `ERR_NOT_WRITABLE`, `ERR_DISK_FULL`
+ */
+export function openRun(path: string, options: OpenRunOptions): Run {
+  return new Run(path, options);
+}
+
+/** A run being written. Disposing one that was not ended writes `run-end` with status `failed`. */
+export class Run {
+  readonly path: string;
+  readonly #events: AppendFile;
+  readonly #createdFolders: boolean;
+  readonly #resumed: boolean;
+  readonly #started = Date.now();
+  #lineage: LineageWriter | undefined;
+  #step = 0;
+  #hasProgress = false;
+  #ended = false;
+
+  constructor(path: string, options: OpenRunOptions) {
+    this.path = resolve(path);
+    this.#resumed = options.resume ?? false;
+    if (this.#resumed) checkHoldsRun(this.path);
+    else checkOutputFolder(this.path);
+    try {
+      // mkdir tells the first folder it made; undefined when all were there.
+      this.#createdFolders = mkdirSync(this.path, { recursive: true }) !== undefined;
+      writeFileAtomic(join(this.path, "settings.json"), settingsJson(options));
+      this.#events = new AppendFile(join(this.path, "events.jsonl"));
+    } catch (error) {
+      throw fileError(error, this.path);
+    }
+    this.#step = options.resumedFromStep ?? 0;
+    this.log({
+      event: "run-start",
+      format: eventsFormat,
+      recipe: options.recipe,
+      ...(options.totalSteps === undefined ? {} : { total_steps: options.totalSteps }),
+      ...(options.resumedFromStep === undefined ? {} : { resumed_from_step: options.resumedFromStep }),
+      ...(options.settingsChanged?.length ? { settings_changed: [...options.settingsChanged] } : {}),
+      ...(options.environment === undefined ? {} : { environment: { ...options.environment } }),
+    });
+  }
+
+  /** Appends one event; `time` is added. NaN and infinities are written as strings. */
+  log(event: NewEvent): void {
+    if (event.event === "step-end") this.#step = event.step;
+    if (event.event !== "run-start" && event.event !== "warning-raised") this.#hasProgress = true;
+    const { event: name, ...fields } = event;
+    this.#events.append(toJsonLine({ event: name, time: new Date().toISOString(), ...fields }));
+  }
+
+  /**
+   * Opens the record of rows by step.
+   * @param dataFile what row numbers refer to: name and hash of the data
+   */
+  openLineage(dataFile: string): LineageWriter {
+    if (this.#lineage === undefined) {
+      this.#lineage = new LineageWriter(join(this.path, "lineage"), dataFile);
+      if (this.#resumed) this.#lineage.resumeAfter(this.#step);
+    }
+    return this.#lineage;
+  }
+
+  checkpointPath(step: number): string {
+    return join(this.path, "checkpoints", `step-${step}`);
+  }
+
+  get finalPath(): string {
+    return join(this.path, "final");
+  }
+
+  /** Writes a file of the run folder as a whole or not at all: `report.html`. */
+  writeFile(name: string, data: string | Uint8Array): string {
+    const path = join(this.path, name);
+    writeFileAtomic(path, data);
+    return path;
+  }
+
+  /** Writes `run-end`. The last call of a run; what `using` does afterwards is only to close files. */
+  end(status: "completed" | "interrupted" | "failed", error?: { code?: string; message: string }): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const details = error === undefined ? {} : { error };
+    this.log({
+      event: "run-end",
+      status,
+      step: this.#step,
+      duration_ms: Date.now() - this.#started,
+      ...details,
+    });
+    this.#events.sync();
+    this.#lineage?.sync();
+  }
+
+  [Symbol.dispose](): void {
+    const failedBeforeAnything = !this.#ended && !this.#hasProgress && !this.#resumed;
+    try {
+      if (!this.#ended && !failedBeforeAnything) this.end("failed");
+    } finally {
+      this.#events.close();
+      this.#lineage?.close();
+    }
+    if (failedBeforeAnything) this.#discard();
+  }
+
+  /** A run that failed before its first step leaves nothing, so the corrected command may use the same folder. */
+  #discard(): void {
+    for (const name of ["settings.json", "events.jsonl", "lineage"])
+      rmSync(join(this.path, name), { force: true });
+    if (this.#createdFolders && readdirSync(this.path).length === 0) rmdirSync(this.path);
+  }
+}
+
+/**
+ * Refuses an output folder that holds anything. Commands call it before they load a model, so that a wrong
+ * `--out` is told at once; {@link openRun} checks again.
+ */
+export function checkOutputFolder(path: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(path).filter((name) => !isTemporaryName(name));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") return;
+    if (code !== "ENOTDIR") throw fileError(cause, path);
+    throw new CheckpointError("ERR_OUT_NOT_FOLDER", "the output path is a file, or leads through one.", {
+      where: path,
+      fix: "choose another --out.",
+      cause,
+    });
+  }
+  if (names.includes("settings.json") || names.includes("events.jsonl")) {
+    throw new CheckpointError("ERR_RUN_EXISTS", "the output folder already holds a run.", {
+      where: path,
+      fix: "choose another --out, or continue that run with --resume.",
+    });
+  }
+  if (names.length > 0) {
+    const shown = names.slice(0, 3).join(", ");
+    throw new CheckpointError("ERR_OUT_NOT_EMPTY", "the output folder holds other files.", {
+      where: `${path}: ${shown}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`,
+      fix: "choose another --out; nothing in this folder was touched.",
+    });
+  }
+}
+
+function checkHoldsRun(path: string): void {
+  if (statSync(join(path, "settings.json"), { throwIfNoEntry: false })?.isFile()) return;
+  throw new CheckpointError("ERR_RUN_NOT_FOUND", "there is no run to resume here.", {
+    where: join(path, "settings.json"),
+    fix: "give --out the folder of the run, or leave --resume out to start a new one.",
+  });
+}
+
+/** Settings first, so that the file can be given to --config as it is; `$provenance` is a note to readers. */
+function settingsJson({ recipe, settings, origins = {} }: OpenRunOptions): string {
+  return `${JSON.stringify({ ...settings, $provenance: { recipe, origins } }, null, 2)}\n`;
+}
+
+/**
+ * The settings of a run folder, without the notes.
+ * @throws {CheckpointError} `ERR_RUN_NOT_FOUND`, `ERR_SETTINGS_FILE`
+ */
+export function readRunSettings(path: string): { settings: Record<string, unknown>; provenance: Provenance } {
+  checkHoldsRun(path);
+  const file = join(path, "settings.json");
+  try {
+    const { $provenance, ...settings } = JSON.parse(readFileSync(file, "utf8"));
+    return {
+      settings,
+      provenance: { recipe: $provenance?.recipe ?? "", origins: $provenance?.origins ?? {} },
+    };
+  } catch (cause) {
+    throw new CheckpointError("ERR_SETTINGS_FILE", "the run's settings are not valid JSON.", {
+      where: file,
+      fix: "restore the file from a copy, or start a new run.",
+      cause,
+    });
+  }
+}
+
+export interface Provenance {
+  recipe: string;
+  origins: Record<string, { source: string; detail?: string }>;
+}

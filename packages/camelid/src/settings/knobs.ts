@@ -1,0 +1,208 @@
+import { z } from "zod";
+import { knob } from "./knob.js";
+
+/**
+ * The settings that more than one recipe has: name, type, default and help, said once. A recipe picks what means
+ * something to it and may give it another default, `knobs.learningRate.default(5e-7)`; help and origin stay.
+ *
+ * Every recipe's effective settings are complete: a knob that is off has the value `null` (`none` on the command
+ * line), never a missing key.
+ */
+const data = "Model and data";
+const batch = "Batch and length";
+const optimizer = "Optimizer and schedule";
+const machine = "Machine";
+const saving = "Saving";
+
+const positiveInt = z.int().positive();
+const beta = z.number().min(0).lt(1);
+
+export const knobs = {
+  model: knob(z.string().min(1), {
+    help: "Model folder in the Hugging Face layout.",
+    group: data,
+    placeholder: "folder",
+    alsoKnownAs: ["model_name_or_path", "base_model", "checkpoint"],
+  }),
+  data: knob(z.string().min(1), {
+    help: "Rows to train on: a JSONL file of unified records.",
+    group: data,
+    placeholder: "file",
+    alsoKnownAs: ["train_file", "dataset", "dataset_name", "train_data"],
+  }),
+  out: knob(z.string().min(1), {
+    help: "Run folder to create; it must be new or empty.",
+    group: data,
+    placeholder: "folder",
+    alsoKnownAs: ["output_dir", "output", "output_path"],
+  }),
+
+  maxSeqLen: knob(positiveInt.default(2048), {
+    help: "Longest row in tokens; longer ones are cut and counted.",
+    group: batch,
+    alsoKnownAs: ["max_seq_length", "max_length", "cutoff_len", "sequence_len", "block_size"],
+  }),
+  maxNewTokens: knob(positiveInt.default(512), {
+    help: "Most tokens to generate for one prompt.",
+    group: batch,
+    alsoKnownAs: ["max_tokens", "max_new_tokens"],
+  }),
+  microBatchSize: knob(positiveInt.default(1), {
+    help: "Rows in one forward and backward pass.",
+    group: batch,
+    alsoKnownAs: ["batch_size", "per_device_train_batch_size", "micro_batch"],
+  }),
+  gradAccumSteps: knob(positiveInt.default(1), {
+    help: "Micro-batches in one optimizer step.",
+    group: batch,
+    alsoKnownAs: ["gradient_accumulation_steps", "accumulate_grad_batches", "accumulation"],
+  }),
+  packing: knob(z.boolean().default(true), {
+    help: "Lay several rows end to end; rows never see each other, so results are those of unpacked rows.",
+    group: batch,
+    alsoKnownAs: ["sample_packing", "pack"],
+  }),
+  epochs: knob(z.number().positive().default(1), {
+    help: "Passes over the data; may be a fraction.",
+    group: batch,
+    alsoKnownAs: ["num_train_epochs", "num_epochs", "epoch"],
+  }),
+  maxSteps: knob(positiveInt.nullable().default(null), {
+    help: "Stop after this many optimizer steps; none lets epochs decide.",
+    group: batch,
+    alsoKnownAs: ["max_train_steps", "steps", "iters", "num_steps"],
+  }),
+  tokenVariant: knob(z.enum(["A", "B", "C"]).default("B"), {
+    help: "How the Tulu template's borders are split into tokens; A and C reproduce older tokenizers.",
+    group: batch,
+  }),
+  specialTokensInContent: knob(z.enum(["text", "parse"]).default("text"), {
+    help: 'What "</s>" typed inside a message is: plain text, or (parse) the special token, as the original code had it.',
+    group: batch,
+  }),
+
+  learningRate: knob(z.number().positive().default(2e-5), {
+    help: "Peak learning rate.",
+    group: optimizer,
+    alsoKnownAs: ["lr", "learning_rate", "peak_lr"],
+  }),
+  schedule: knob(z.enum(["linear", "cosine", "constant"]).default("linear"), {
+    help: "Learning rate after warm-up: down to 0 in a line or a half cosine, or constant.",
+    group: optimizer,
+    alsoKnownAs: ["lr_scheduler", "lr_scheduler_type", "scheduler"],
+  }),
+  warmupRatio: knob(z.number().min(0).max(1).default(0.03), {
+    help: "Share of all steps in which the learning rate rises from 0.",
+    group: optimizer,
+    alsoKnownAs: ["warmup", "warmup_steps", "warmup_fraction"],
+  }),
+  betas: knob(z.tuple([beta, beta]).default([0.9, 0.999]), {
+    help: "Decay of AdamW's running mean and variance.",
+    group: optimizer,
+    accepts: "two numbers from 0 to below 1, such as 0.9,0.95",
+    alsoKnownAs: ["adam_betas", "adam_beta1", "adam_beta2"],
+  }),
+  eps: knob(z.number().positive().default(1e-8), {
+    help: "AdamW's epsilon.",
+    group: optimizer,
+    alsoKnownAs: ["adam_epsilon", "epsilon"],
+  }),
+  weightDecay: knob(z.number().min(0).default(0), {
+    help: "Decoupled weight decay of AdamW.",
+    group: optimizer,
+    alsoKnownAs: ["wd", "decay"],
+  }),
+  maxGradNorm: knob(z.number().positive().nullable().default(1), {
+    help: "Clip the global gradient norm to this; none turns clipping off.",
+    group: optimizer,
+    alsoKnownAs: ["clip_grad_norm", "gradient_clip_val", "grad_clip", "gradient_clipping"],
+  }),
+  lossReduction: knob(z.enum(["token-mean", "microbatch-mean"]).default("token-mean"), {
+    help: "Loss per trained token of the whole step, or (as the original code) the mean of each micro-batch's mean.",
+    group: optimizer,
+    alsoKnownAs: ["reduction", "reduce_loss"],
+  }),
+
+  precision: knob(z.enum(["fp32", "bf16", "bf16-mixed"]).default("fp32"), {
+    help: "fp32, bf16 throughout, or bf16 compute with fp32 master weights.",
+    group: machine,
+    alsoKnownAs: ["dtype", "torch_dtype", "mixed_precision", "fp16"],
+  }),
+  device: knob(
+    z
+      .string()
+      .regex(/^(auto|cpu|mps|cuda(:\d+)?)$/)
+      .default("auto"),
+    {
+      help: "Where to compute; auto takes the first GPU that libtorch sees, else the CPU.",
+      group: machine,
+      accepts: "auto, cpu, cuda, cuda:N or mps",
+      placeholder: "device",
+    },
+  ),
+  threads: knob(positiveInt.nullable().default(null), {
+    help: "CPU threads of libtorch; none means one for each physical core.",
+    group: machine,
+    alsoKnownAs: ["num_threads", "omp_num_threads", "cpus"],
+  }),
+  seed: knob(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(42),
+    {
+      help: "Decides the order of rows and everything random.",
+      group: machine,
+      alsoKnownAs: ["random_seed", "data_seed"],
+    },
+  ),
+
+  saveEverySteps: knob(positiveInt.nullable().default(null), {
+    help: "Write a checkpoint every so many steps; none saves at the end only.",
+    group: saving,
+    alsoKnownAs: ["save_steps", "save_every", "checkpointing_steps"],
+  }),
+
+  beta: knob(z.number().positive().default(0.1), {
+    help: "DPO's temperature: larger stays closer to the reference.",
+    group: "Preferences",
+    alsoKnownAs: ["dpo_beta"],
+  }),
+} as const;
+
+/** The adapter group: `lora.rank`, `lora.alpha`, `lora.dropout`, `lora.targetModules`; scaling is alpha / rank. */
+export const loraKnobs = z.strictObject({
+  rank: knob(positiveInt.default(16), {
+    help: "Rank of the adapters.",
+    group: "LoRA",
+    alsoKnownAs: ["r", "lora_r", "lora_rank"],
+  }),
+  alpha: knob(z.number().positive().default(32), {
+    help: "Adapters are scaled by alpha / rank.",
+    group: "LoRA",
+    alsoKnownAs: ["lora_alpha"],
+  }),
+  dropout: knob(z.number().min(0).lt(1).default(0), {
+    help: "Dropout before the adapters.",
+    group: "LoRA",
+    alsoKnownAs: ["lora_dropout"],
+  }),
+  targetModules: knob(
+    z
+      .array(z.string().min(1))
+      .min(1)
+      .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+    {
+      help: "Linear layers that get an adapter.",
+      group: "LoRA",
+      alsoKnownAs: ["target_modules", "lora_target", "modules_to_train"],
+    },
+  ),
+});
+
+/** Every key that some command knows: one given to the wrong command is told apart from a typing mistake. */
+export const everyKey: ReadonlySet<string> = new Set([
+  ...Object.keys(knobs),
+  ...Object.keys(loraKnobs.shape).map((key) => `lora.${key}`),
+]);

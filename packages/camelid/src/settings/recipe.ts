@@ -1,0 +1,45 @@
+import type { z } from "zod";
+import type { Origin } from "./origin.js";
+
+/**
+ * What a file in `recipes/` exports. A recipe imports only from "camelid" and "@camelid/torch", so that a copy of
+ * it (`camelid copy sft ./mine.ts`) works anywhere.
+ *
+ * @example
+ * export const settings = z.strictObject({ model: knobs.model, out: knobs.out, learningRate: knobs.learningRate });
+ * export const presets = { small: () => ({ learningRate: 1e-3 }) } satisfies Presets<typeof settings>;
+ * export async function run(settings: z.output<typeof settings>, context: RecipeContext): Promise<RunOutcome> { ... }
+ */
+export interface Recipe<S extends z.ZodObject = z.ZodObject> {
+  /** Every knob of the recipe; a strict object, so that unknown keys are errors. */
+  readonly settings: S;
+  readonly presets: Presets<S>;
+  run(settings: z.output<S>, context: RecipeContext): Promise<RunOutcome>;
+}
+
+/** Settings that only the user can know; a preset may leave them open. */
+export type PlaceKey = "model" | "data" | "out";
+
+/** Complete settings but for the places: the compiler names a knob that a preset forgot. */
+export type Preset<S extends z.ZodObject> = Omit<z.output<S>, PlaceKey> &
+  Partial<Pick<z.output<S>, PlaceKey & keyof z.output<S>>>;
+
+/** Presets by the name that `--preset` takes. Functions, so that one can start from another and change two fields. */
+export type Presets<S extends z.ZodObject> = Readonly<Record<string, () => Preset<S>>>;
+
+/** `interrupted` means: asked to stop, stopped between two steps, saved. The command line then exits with 130. */
+export type RunOutcome = "completed" | "interrupted";
+
+/** What the surroundings of a run tell it. The command line fills it in; a program or a test can as well. */
+export interface RecipeContext {
+  /** The recipe's name, for settings.json. */
+  readonly recipe: string;
+  /** Where each setting comes from, by dotted key. */
+  readonly origins: Readonly<Record<string, Origin>>;
+  /** Continue the run in `settings.out` from its last complete checkpoint. */
+  readonly resume: boolean;
+  /** Aborted when the run should stop after the current step and save. */
+  readonly signal: AbortSignal;
+  /** How to show progress: a live line, plain lines, JSON lines, or not at all. */
+  readonly output: "terminal" | "lines" | "json" | "silent";
+}
