@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { test, expect } from "vitest";
+import * as torch from "@camelid/torch";
+import { loadModel } from "../../packages/camelid/src/model/load.js";
+import { packRows } from "../../packages/camelid/src/nn/packed-rows.js";
+import { scaledNll, tokenLogps } from "../../packages/camelid/src/nn/log-probs.js";
+const root = "tests/parity/llama/fixtures/";
+for (const name of readdirSync(root)) test(name, () => {
+  const ref = JSON.parse(readFileSync(`${root}${name}/reference.json`, "utf8"));
+  const { tensors } = torch.readSafetensors(`${root}${name}/reference.safetensors`);
+  using model = loadModel(`${root}${name}/model`, { dtype: "float32", trainable: true });
+  const rows = ref.rows.map((r: any) => r.input_ids);
+  const packed = packRows(rows, "cpu");
+  const hidden = model.hiddenStates(packed);
+  const logits = torch.linear(hidden, model.headWeight).split(packed.lengths);
+  let worst = 0;
+  rows.forEach((_: any, i: number) => { worst = Math.max(worst, logits[i]!.sub(tensors.get(`logits.${i}`)!).abs().amax().item()); });
+  const labels: number[] = ref.rows.flatMap((r: any) => [...r.labels.slice(1), -100]);
+  const at = labels.flatMap((l, i) => l >= 0 ? [i] : []);
+  const idx = torch.tensor(at, { dtype: "int64" });
+  const lab = torch.tensor(at.map((i) => labels[i]!), { dtype: "int64" });
+  const { loss } = scaledNll(hidden.indexSelect(0, idx), model.headWeight, lab, 1 / at.length);
+  loss.backward();
+  let worstGrad = 0, worstName = "";
+  for (const [n, p] of model.namedParameters()) { const d = p.grad!.sub(tensors.get(`grad.${n}`)!).abs().amax().item(); if (d > worstGrad) { worstGrad = d; worstName = n; } }
+  const g1 = model.headWeight.grad!.clone(); 
+  for (const p of model.namedParameters().values()) p.grad = undefined;
+  const h2 = model.hiddenStates(packed);
+  tokenLogps(h2.indexSelect(0, idx), model.headWeight, lab).mean().neg().backward();
+  console.log(name, "logits", worst, "loss", loss.item(), ref.loss, "grad", worstGrad, worstName, "recompute", g1.sub(model.headWeight.grad!).abs().amax().item());
+  expect(worst).toBeLessThan(1e-5); 
+});
