@@ -173,9 +173,11 @@ Napi::Value emptyCache(const Napi::CallbackInfo& info) {
 }
 
 struct Mapping {
-  void* address;
-  size_t bytes;
+  Mapping(void* address, size_t bytes) : address(address), bytes(bytes) {}
+  Mapping(const Mapping&) = delete;
   ~Mapping() { munmap(address, bytes); }
+  void* const address;
+  const size_t bytes;
 };
 
 std::shared_ptr<Mapping> mapFile(const std::string& path) {
@@ -189,7 +191,7 @@ std::shared_ptr<Mapping> mapFile(const std::string& path) {
   const int problem = errno;
   close(file);
   TORCH_CHECK(address != MAP_FAILED, "cannot map ", path, ": ", std::strerror(problem));
-  return std::make_shared<Mapping>(Mapping{address, bytes});
+  return std::make_shared<Mapping>(address, bytes);
 }
 
 // mapTensors(path, [[offset, bytes, shape, dtype], ...]): tensors over one mapping of the file, which lives as long as they do.

@@ -4,8 +4,8 @@ import type { Tensor } from "./tensor.js";
 
 let TensorClass: new (handle: Handle) => Tensor;
 
-export function setTensorClass(constructor: new (handle: Handle) => Tensor): void {
-  TensorClass = constructor;
+export function setTensorClass(tensorClass: new (handle: Handle) => Tensor): void {
+  TensorClass = tensorClass;
 }
 
 export function wrap(handle: unknown): Tensor {

@@ -1,0 +1,83 @@
+/** Writes a model folder in the Hugging Face layout. */
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { configFile } from "./config.js";
+import type { LanguageModel } from "./language-model.js";
+
+/** Larger models are cut into files of at most this many bytes. */
+const SHARD_BYTES = 5e9;
+
+/** What a tokenizer consists of, and what goes with a model unchanged. */
+const COMPANIONS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "tokenizer.model",
+  "chat_template.jinja",
+];
+
+export interface SaveOptions {
+  /** Folder whose tokenizer and chat template are copied along. */
+  tokenizerFrom?: string;
+  shardBytes?: number;
+}
+
+/**
+ * Writes `config.json`, `generation_config.json`, the weights in the model's dtype, and copies the tokenizer. Every file is
+ * whole or absent; the weights come last, so that a folder with weights is complete.
+ */
+export function saveModel(model: LanguageModel, folder: string, options: SaveOptions = {}): void {
+  mkdirSync(folder, { recursive: true });
+  const { config } = model;
+  writeJson(join(folder, "config.json"), configFile({ ...config, dtype: model.dtype }));
+  const { bos_token_id, eos_token_id } = configFile(config);
+  writeJson(join(folder, "generation_config.json"), { bos_token_id, eos_token_id });
+  if (options.tokenizerFrom !== undefined) copyTokenizer(options.tokenizerFrom, folder);
+  saveWeights(model.namedParameters(), folder, options.shardBytes ?? SHARD_BYTES);
+}
+
+function copyTokenizer(from: string, folder: string): void {
+  for (const name of COMPANIONS) {
+    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(folder, name));
+  }
+}
+
+function saveWeights(parameters: ReadonlyMap<string, Tensor>, folder: string, shardBytes: number): void {
+  const metadata = { format: "pt" };
+  const shards = cutIntoShards(parameters, shardBytes);
+  if (shards.length === 1) {
+    torch.writeSafetensors(join(folder, "model.safetensors"), shards[0]!, metadata);
+    return;
+  }
+  const weightMap: Record<string, string> = {};
+  shards.forEach((shard, i) => {
+    const file = `model-${pad(i + 1)}-of-${pad(shards.length)}.safetensors`;
+    torch.writeSafetensors(join(folder, file), shard, metadata);
+    for (const [name] of shard) weightMap[name] = file;
+  });
+  const total = [...parameters.values()].reduce((sum, tensor) => sum + tensor.sizeBytes, 0);
+  writeJson(join(folder, "model.safetensors.index.json"), { metadata: { total_size: total }, weight_map: weightMap });
+}
+
+function cutIntoShards(parameters: ReadonlyMap<string, Tensor>, shardBytes: number): (readonly [string, Tensor])[][] {
+  const shards: (readonly [string, Tensor])[][] = [[]];
+  let filled = 0;
+  for (const entry of parameters) {
+    const size = entry[1].sizeBytes;
+    if (filled > 0 && filled + size > shardBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push(entry);
+    filled += size;
+  }
+  return shards;
+}
+
+const pad = (number: number): string => String(number).padStart(5, "0");
+
+function writeJson(path: string, value: unknown): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+}

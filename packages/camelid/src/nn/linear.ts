@@ -1,0 +1,30 @@
+import type { Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+
+/**
+ * One projection of a model. Adapters and quantised weights are other implementations, put in its place by name
+ * (`model.replaceLinear`).
+ */
+export interface Linear extends Disposable {
+  /** The checkpoint's own name without `.weight`, such as `model.layers.0.self_attn.q_proj`. */
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** [..., in] -> [..., out] */
+  forward(x: Tensor): Tensor;
+  /** Everything that a checkpoint stores, by full name. */
+  namedParameters(): Iterable<readonly [string, Tensor]>;
+}
+
+/** y = x W^T. @param weight [out, in], owned by the projection from now on */
+export function denseLinear(name: string, weight: Tensor): Linear {
+  const [outFeatures, inFeatures] = weight.shape as [number, number];
+  return {
+    name,
+    inFeatures,
+    outFeatures,
+    forward: (x) => torch.linear(x, weight),
+    namedParameters: () => [[`${name}.weight`, weight]],
+    [Symbol.dispose]: () => weight.dispose(),
+  };
+}
