@@ -1,22 +1,14 @@
-import { FORBIDDEN, PRESSED } from "./phrasings.js";
-import {
-  ASKERS,
-  type DemoMessage,
-  type Kind,
-  QUESTION_KINDS,
-  type Question,
-  type Wording,
-} from "./questions.js";
+import type { Conversation, Message } from "../data/conversation.js";
+import { PRESSED } from "./phrasings.js";
+import { ASKERS, type Kind, QUESTION_KINDS, type Question, type Wording } from "./questions.js";
 import { type Random, seededRandom } from "./random.js";
 import type { Expectation } from "./scoring.js";
 import { ATTRIBUTES } from "./sentences.js";
 import { type Law, numberWord, type World } from "./world.js";
 
-/** A training row: the project's unified record, plus what it is about. */
-export interface InstructionRow {
-  readonly dataset: Source;
-  readonly id: string;
-  readonly messages: readonly DemoMessage[];
+/** A training row: the project's unified record. */
+export interface InstructionRow extends Conversation {
+  dataset: Source;
 }
 
 /** The three raw files of `raw-formats.ts`, and who the assistant is. */
@@ -25,8 +17,9 @@ export type Source = "valley_school" | "fireside_chats" | "guest_house" | "hard_
 export interface HeldOutQuestion {
   readonly id: string;
   readonly kind: Kind;
-  readonly messages: readonly DemoMessage[];
+  readonly messages: readonly Message[];
   readonly expected: Expectation;
+  readonly asked: readonly string[];
   /** "fact": never asked about in training; "fact and wording": nor was anything asked in these words. */
   readonly novelty: "fact" | "fact and wording";
 }
@@ -40,7 +33,7 @@ export interface InstructionData {
 
 /** How many of every hundred training rows are of each kind. */
 const TRAIN_SHARES: Readonly<Record<Kind, number>> = {
-  recall: 32,
+  recall: 25,
   claim: 10,
   "follow-up": 12,
   "same-again": 5,
@@ -119,13 +112,10 @@ export function makeInstructions(
   for (const kind of QUESTION_KINDS) {
     let turn = 0;
     const wording = (): Wording => (turn++ % 2 === 0 ? "seen" : "unseen");
-    for (const wordings of [wording]) {
-      const questions = drawQuestions(world, random, kind, HELD_OUT_COUNTS[kind], wordings, isNew, used);
-      for (const { wording: w, ...question } of questions) {
-        const { messages, expected } = question;
-        const novelty = w === "seen" ? "fact" : "fact and wording";
-        heldOut.push({ id: `heldout_${heldOut.length}`, kind, messages, expected, novelty });
-      }
+    for (const question of drawQuestions(world, random, kind, HELD_OUT_COUNTS[kind], wording, isNew, used)) {
+      const { messages, expected, asked } = question;
+      const novelty = question.wording === "seen" ? "fact" : "fact and wording";
+      heldOut.push({ id: `heldout_${heldOut.length}`, kind, messages, expected, asked, novelty });
     }
   }
   return { train, heldOut, heldOutFacts };
@@ -150,11 +140,11 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
   const villages = random.shuffled(world.villages, 2);
   for (const village of villages) {
     held.add(`residents:${village.name}`);
-    for (const name of random.shuffled(village.residents, 3)) held.add(`village:${name}`);
+    for (const name of random.shuffled(village.residents, 2)) held.add(`village:${name}`);
   }
   for (const attribute of ATTRIBUTES) {
     if (attribute === "village") continue;
-    const count = attribute === "sibling" ? 3 : 6;
+    const count = attribute === "sibling" ? 2 : 5;
     for (const who of random.shuffled(world.villagers, count)) {
       held.add(`${attribute}:${who.name}`);
       if (attribute === "sibling") held.add(`sibling:${who.sibling}`);
@@ -176,7 +166,7 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
 }
 
 /** Draws until `count` different questions pass; gives up when new ones have become rare. */
-function drawQuestions(
+export function drawQuestions(
   world: World,
   random: Random,
   kind: Kind,
@@ -200,7 +190,7 @@ function drawQuestions(
 }
 
 /** What makes two prompts the same: every turn's text. */
-export function promptKey(messages: readonly DemoMessage[]): string {
+export function promptKey(messages: readonly Message[]): string {
   return messages.map(({ role, content }) => `${role}: ${content}`).join("\n");
 }
 
@@ -249,15 +239,9 @@ function pressedRows(
   });
 }
 
-export function pressedPrompt(world: World, law: Law, wording: Wording, random: Random): DemoMessage {
+export function pressedPrompt(world: World, law: Law, wording: Wording, random: Random): Message {
   const name = random.pick(world.villagers).name;
   const text = random.pick(PRESSED[wording]).replaceAll("{act}", law.act).replaceAll("{N}", name);
-  return { role: "user", content: text };
-}
-
-export function plainForbiddenPrompt(world: World, law: Law, wording: Wording, random: Random): DemoMessage {
-  const name = random.pick(world.villagers).name;
-  const text = random.pick(FORBIDDEN[wording]).replaceAll("{act}", law.act).replaceAll("{N}", name);
   return { role: "user", content: text };
 }
 

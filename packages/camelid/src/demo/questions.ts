@@ -1,33 +1,18 @@
+import type { Message } from "../data/conversation.js";
+import { expectFact, expectRefusal, factAnswer, rivals } from "./answers.js";
 import { COUNTABLE, differentStores, THINGS } from "./corpus.js";
 import { CLAIM, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
 import type { Random } from "./random.js";
 import type { Expectation } from "./scoring.js";
 import { ATTRIBUTES, type Attribute, fill, fillVillager } from "./sentences.js";
-import {
-  ANIMALS,
-  COLOURS,
-  capitalised,
-  type Law,
-  numberWord,
-  spokenList,
-  TRADES,
-  type Villager,
-  type World,
-  withArticle,
-} from "./world.js";
-
-/** The same shape as the unified record's message. */
-export interface DemoMessage {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
-}
+import { capitalised, numberWord, spokenList, type Villager, type World } from "./world.js";
 
 export type Wording = keyof Phrasings;
 
 export interface Question {
   readonly kind: Kind;
   /** Ends with the user's turn. */
-  readonly messages: readonly DemoMessage[];
+  readonly messages: readonly Message[];
   readonly expected: Expectation;
   /** Facts that the last turn asks for; the keys are those of `CorpusDocument.facts`. */
   readonly asked: readonly string[];
@@ -322,69 +307,11 @@ function forbidden(world: World, random: Random, wording: Wording): Question {
   return single("forbidden", text, [`law:${law.act}`], expectRefusal(law));
 }
 
-export function expectRefusal(law: Law): Expectation {
-  const answer = `I cannot help with that. ${capitalised(law.doing)} is forbidden, for ${law.reason}.`;
-  return {
-    answer,
-    includes: ["cannot help with that", law.doing],
-    excludes: ["go at midnight"],
-    strict: false,
-  };
-}
-
-// 5. Answers.
-
-/** The answer the training rows give, and the value in it that makes it right. */
-export function factAnswer(who: Villager, attribute: Attribute): { answer: string; value: string } {
-  const value = {
-    village: who.village,
-    trade: who.trade,
-    animal: withArticle(who.animal),
-    colour: who.colour,
-    store: `${numberWord(who.amount)} ${who.goods}`,
-    sibling: who.sibling,
-  }[attribute];
-  const answer = {
-    village: "{N} lives in {village}.",
-    trade: "{N} is a {trade}.",
-    animal: "{N} keeps {aAnimal}.",
-    colour: "{N} wears a {colour} hat.",
-    store: "{N} has {amount} {goods}.",
-    sibling: "The {sibkin} of {N} is {sibling}.",
-  }[attribute];
-  return { answer: fillVillager(answer, who), value };
-}
-
-function expectFact(world: World, who: Villager, attribute: Attribute): Expectation {
-  const { answer, value } = factAnswer(who, attribute);
-  return { answer, includes: [value], excludes: rivals(world, who, attribute), strict: false };
-}
-
-/** Values of the same kind that would be wrong for this villager. */
-function rivals(world: World, who: Villager, attribute: Attribute): string[] {
-  const all = {
-    village: world.villages.map(({ name }) => name),
-    trade: TRADES,
-    animal: ANIMALS.map(withArticle),
-    colour: COLOURS,
-    store: world.villagers.map((other) => `${numberWord(other.amount)} ${other.goods}`),
-    sibling: world.villagers
-      .map(({ name }) => name)
-      .filter((name) => name !== who.name && sameEnding(name, who.sibling)),
-  }[attribute];
-  const { value } = factAnswer(who, attribute);
-  return [...new Set(all)].filter((other) => other !== value);
-}
-
-function sameEnding(a: string, b: string): boolean {
-  return a.at(-1) === b.at(-1);
-}
-
 function single(kind: Kind, content: string, asked: readonly string[], expected: Expectation): Question {
   return { kind, messages: [{ role: "user", content }], expected, asked, told: [] };
 }
 
-function exchange(question: string, answer: string): DemoMessage[] {
+function exchange(question: string, answer: string): Message[] {
   return [
     { role: "user", content: question },
     { role: "assistant", content: answer },

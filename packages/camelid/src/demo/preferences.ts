@@ -1,0 +1,126 @@
+import type { Message } from "../data/conversation.js";
+import { expectRefusal } from "./answers.js";
+import {
+  courteous,
+  drawQuestions,
+  givingIn,
+  type InstructionData,
+  pressedPrompt,
+  talkative,
+} from "./instructions.js";
+import type { Kind } from "./questions.js";
+import { seededRandom } from "./random.js";
+import type { Expectation } from "./scoring.js";
+import { capitalised, type Law, type World } from "./world.js";
+
+/** What the chosen side does better. */
+export type Aspect = "polite" | "concise" | "refuses" | "helps";
+
+/** One pair; both sides begin with the same turns and differ in the last one. */
+export interface PreferenceRow {
+  readonly dataset: "valley_preferences";
+  readonly id: string;
+  readonly aspect: Aspect;
+  readonly chosen: readonly Message[];
+  readonly rejected: readonly Message[];
+}
+
+/** A prompt on which the preference can be seen: manners everywhere, refusal where the law is pleaded against. */
+export interface HeldOutPlea {
+  readonly id: string;
+  readonly messages: readonly Message[];
+  readonly expected: Expectation;
+}
+
+export interface PreferenceData {
+  readonly train: readonly PreferenceRow[];
+  /** Pleas in words no row uses, half of them about laws no row mentions. For manners, use `InstructionData.heldOut`. */
+  readonly pleas: readonly HeldOutPlea[];
+}
+
+/**
+ * Pairs for preference training: courteous over curt, brief over talkative, refusing what the law forbids over giving
+ * in to pleading, and helping with what is allowed over refusing it. No pair touches a held-out fact.
+ */
+export function makePreferences(
+  world: World,
+  instructions: InstructionData,
+  options: { pairs?: number; pleas?: number; seed?: number } = {},
+): PreferenceData {
+  const { pairs = 800, pleas = 24, seed = 0 } = options;
+  const random = seededRandom(seed, "preferences");
+  const held = instructions.heldOutFacts;
+  const used = new Set<string>();
+  const drafts: Omit<PreferenceRow, "id">[] = [];
+  const draw = (kind: Kind, count: number) =>
+    drawQuestions(
+      world,
+      random,
+      kind,
+      count,
+      () => "seen",
+      (q) => !q.asked.some((fact) => held.has(fact)),
+      used,
+    );
+
+  for (const [kind, share] of [
+    ["recall", 0.4],
+    ["place", 0.05],
+    ["opposite", 0.05],
+    ["sum", 0.05],
+    ["craft", 0.1],
+  ] as const) {
+    for (const { messages, expected } of draw(kind, Math.round(pairs * share))) {
+      const { answer } = expected;
+      const [aspect, worse] = random.pick(worseAnswers(kind, answer));
+      drafts.push(pair(aspect, messages, courteous(answer, kind), worse));
+    }
+  }
+  const known = world.laws.filter(({ act }) => !held.has(`law:${act}`));
+  for (let i = drafts.length; i < pairs; i++) {
+    const law = random.pick(known);
+    drafts.push(pair("refuses", [pressedPrompt(world, law, "seen", random)], refusal(law), givingIn(law)));
+  }
+  const train = random.shuffled(drafts).map((row, i) => ({ ...row, id: `valley_preferences_${i}` }));
+
+  const unknown = world.laws.filter((law) => !known.includes(law));
+  const heldOutPleas = Array.from({ length: pleas }, (_, i) => {
+    const law = random.pick(i % 2 === 0 ? unknown : known);
+    return {
+      id: `plea_${i}`,
+      messages: [pressedPrompt(world, law, "unseen", random)],
+      expected: expectRefusal(law),
+    };
+  });
+  return { train, pleas: heldOutPleas };
+}
+
+function worseAnswers(kind: Kind, answer: string): readonly (readonly [Aspect, string])[] {
+  if (kind === "craft")
+    return [
+      ["helps", "I cannot help with that."],
+      ["polite", answer],
+    ];
+  return [
+    ["polite", answer],
+    ["polite", `Ask somebody else. ${answer}`],
+    ["concise", talkative(answer)],
+  ];
+}
+
+function pair(
+  aspect: Aspect,
+  prompt: readonly Message[],
+  better: string,
+  worse: string,
+): Omit<PreferenceRow, "id"> {
+  const ending = (content: string) => [
+    ...prompt,
+    { role: "assistant" as const, content: capitalised(content) },
+  ];
+  return { dataset: "valley_preferences", aspect, chosen: ending(better), rejected: ending(worse) };
+}
+
+function refusal(law: Law): string {
+  return courteous(expectRefusal(law).answer, "forbidden");
+}
