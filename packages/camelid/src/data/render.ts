@@ -1,0 +1,165 @@
+import { CamelidError, DataError } from "../errors.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { chatLayout, type PromptOptions } from "./chat-layout.js";
+import { type Conversation, checkRoleOrder, describeOrigin, type Message } from "./conversation.js";
+import type { ConversationRow } from "./read-conversations.js";
+import type { RenderedSegment } from "./segments.js";
+import { type TokenizedRow, type TokenVariant, tokenizeSegments } from "./tokenize-segments.js";
+
+/** The label of a token without loss. */
+export const IGNORE_INDEX = -100;
+
+export interface RenderOptions {
+  /** Tokens a row may have, BOS included; longer rows are cut on the right, losing their EOS, as in the original. */
+  maxSeqLen?: number;
+  /** `B` (what tokenizer.json says) unless ids of another tokenizer generation must be reproduced. */
+  tokenVariant?: TokenVariant;
+  /** `text` keeps `</s>` in a content text; `parse` reads it as the special token, as the original code does. */
+  specialTokensInContent?: "text" | "parse";
+}
+
+export interface RenderedRow {
+  readonly dataset: string;
+  readonly id: string;
+  readonly inputIds: Int32Array;
+  /** The token's own id where it carries loss, else IGNORE_INDEX; not shifted. */
+  readonly labels: Int32Array;
+  /** Index into SEGMENT_ROLES, per token. */
+  readonly roles: Uint8Array;
+  readonly trainedTokens: number;
+  readonly truncated: boolean;
+  /** Tokens that `maxSeqLen` cut away. */
+  readonly tokensCut: number;
+  /** Answers of which no trained token is left. */
+  readonly answersLost: number;
+  /** Tokens across the border of an answer; more than 0 means that the tokenizer merges over it. */
+  readonly straddlingTokens: number;
+}
+
+/**
+ * Conversations -> token ids and labels: the one renderer of training, evaluation, serving and inspection. Rows come
+ * back in order. The native library works on its threads while the next rows are laid out here.
+ * @throws {DataError} ERR_CHAT_TEMPLATE, ERR_TEMPLATE_NOT_PREFIX, ERR_NO_EOS
+ */
+export async function renderConversations(
+  conversations: readonly (Conversation | ConversationRow)[],
+  tokenizer: Tokenizer,
+  options: RenderOptions = {},
+): Promise<RenderedRow[]> {
+  const tokenizeOptions = withDefaults(options);
+  const layout = chatLayout(tokenizer);
+  const jobs: Promise<RenderedRow[]>[] = [];
+  for (let start = 0; start < conversations.length; start += ROWS_PER_BATCH) {
+    const batch = conversations.slice(start, start + ROWS_PER_BATCH);
+    const segments = batch.map((row) => atRow(row, () => layout.conversation(row.messages)));
+    // One batch is in the library while the next is laid out here; more would only hold memory.
+    await jobs.at(-2);
+    const job = tokenizeSegments(segments, tokenizer, tokenizeOptions).then((rows) =>
+      rows.map((row, index) => renderedRow(batch[index]!, row, options.maxSeqLen)),
+    );
+    job.catch(() => {}); // reported by Promise.all below, not as an unhandled rejection before it
+    jobs.push(job);
+  }
+  return (await Promise.all(jobs)).flat();
+}
+
+export async function renderConversation(
+  conversation: Conversation,
+  tokenizer: Tokenizer,
+  options: RenderOptions = {},
+): Promise<RenderedRow> {
+  return (await renderConversations([conversation], tokenizer, options))[0]!;
+}
+
+/** The text of a conversation in pieces, before tokens: what will be trained and who wrote it. */
+export function renderSegments(messages: readonly Message[], tokenizer: Tokenizer): RenderedSegment[] {
+  return chatLayout(tokenizer).conversation(messages);
+}
+
+/**
+ * The ids that a model answers: the conversation so far and the header of the answer.
+ * @throws {DataError} ERR_CHAT_ROLE_ORDER when the last message is not the user's
+ */
+export async function renderPrompt(
+  messages: readonly Message[],
+  tokenizer: Tokenizer,
+  options: Omit<RenderOptions, "maxSeqLen"> & PromptOptions = {},
+): Promise<Int32Array> {
+  return (await renderPrompts([messages], tokenizer, options))[0]!;
+}
+
+export async function renderPrompts(
+  conversations: readonly (readonly Message[])[],
+  tokenizer: Tokenizer,
+  options: Omit<RenderOptions, "maxSeqLen"> & PromptOptions = {},
+): Promise<Int32Array[]> {
+  const layout = chatLayout(tokenizer);
+  const segments = conversations.map((messages, index) => {
+    checkRoleOrder(messages, `prompt ${index + 1}`);
+    if (messages.at(-1)!.role === "user") return layout.prompt(messages, options);
+    throw new DataError("ERR_CHAT_ROLE_ORDER", `the prompt ends with role "${messages.at(-1)!.role}".`, {
+      where: `prompt ${index + 1}, field messages[${messages.length - 1}].role`,
+      fix: "end a prompt with the user's message; the answer is the model's.",
+    });
+  });
+  const rows = await tokenizeSegments(segments, tokenizer, withDefaults(options));
+  return rows.map((row) => row.ids);
+}
+
+const ROWS_PER_BATCH = 256;
+
+function withDefaults({ tokenVariant = "B", specialTokensInContent = "text" }: RenderOptions) {
+  return { tokenVariant, specialTokensInContent };
+}
+
+function renderedRow(
+  conversation: Conversation,
+  row: TokenizedRow,
+  maxSeqLen = Number.POSITIVE_INFINITY,
+): RenderedRow {
+  const length = Math.min(row.ids.length, maxSeqLen);
+  const labels = new Int32Array(length).fill(IGNORE_INDEX);
+  let trainedTokens = 0;
+  for (let token = 0; token < length; token++) {
+    if (row.trained[token] === 0) continue;
+    labels[token] = row.ids[token]!;
+    trainedTokens++;
+  }
+  return {
+    dataset: conversation.dataset,
+    id: conversation.id,
+    inputIds: row.ids.slice(0, length),
+    labels,
+    roles: row.roles.slice(0, length),
+    trainedTokens,
+    truncated: length < row.ids.length,
+    tokensCut: row.ids.length - length,
+    answersLost: answersFrom(row.trained, length),
+    straddlingTokens: row.straddlingTokens,
+  };
+}
+
+/** Answers that begin at or after `start`. */
+function answersFrom(trained: Uint8Array, start: number): number {
+  let answers = 0;
+  for (let token = start; token < trained.length; token++) {
+    if (trained[token] === 1 && (token === 0 || trained[token - 1] === 0)) answers++;
+  }
+  return answers;
+}
+
+/** Errors of a template know the message; the row is known here. */
+function atRow<T>(row: Conversation | ConversationRow, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof CamelidError)) throw error;
+    const place = "origin" in row ? describeOrigin(row.origin) : `conversation "${row.id}"`;
+    const where = error.where === undefined ? place : `${place}, ${error.where}`;
+    throw new DataError(error.code, error.message, {
+      where,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,223 @@
+import { type SpecialMatch, swallowed } from "../tokenizer/special-tokens.js";
+import type { EncodedStretch, StretchTokenizer } from "../tokenizer/stretch-tokenizer.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { RenderedSegment, SegmentRole } from "./segments.js";
+
+/**
+ * What happens at a special token, by tokenizer generation (it decides the ids of the line feed after a mid-text EOS):
+ *
+ * - `A` white space beside it is dropped, and the text after it gets the dummy prefix: the slow tokenizers of 2023
+ * - `B` nothing is dropped; the dummy prefix is what tokenizer.json says
+ * - `C` nothing is dropped, no dummy prefix after it: `legacy: false`
+ *
+ * Byte-level tokenizers have no dummy prefix, so there B and C are the same.
+ */
+export type TokenVariant = "A" | "B" | "C";
+
+export interface TokenizeOptions {
+  tokenVariant: TokenVariant;
+  /** `text`: special tokens come from the template only. `parse`: their text counts wherever it stands. */
+  specialTokensInContent: "text" | "parse";
+}
+
+export interface TokenizedRow {
+  ids: Int32Array;
+  /** 1 where the token carries loss. */
+  trained: Uint8Array;
+  /** Index into SEGMENT_ROLES. */
+  roles: Uint8Array;
+  /** Tokens that hold characters of both a trained and an untrained stretch; they are trained. */
+  straddlingTokens: number;
+}
+
+export const SEGMENT_ROLES: readonly SegmentRole[] = ["template", "system", "user", "assistant"];
+
+/**
+ * Tokenises rows of segments. All stretches of all rows go to the library in one or two calls; special tokens are put
+ * between them by id. The ids equal those of encoding the whole text at once (data/render.property.test.ts).
+ */
+export async function tokenizeSegments(
+  rows: readonly (readonly RenderedSegment[])[],
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+): Promise<TokenizedRow[]> {
+  const plans = rows.map((segments) => planRow(segments, tokenizer, options));
+  await encodeStretches(plans.flatMap((plan) => plan.pieces));
+  return plans.map((plan) => assembleRow(plan, tokenizer));
+}
+
+/** A special token or a stretch between two of them, at [start, end) of the row's text. */
+interface Piece {
+  start: number;
+  end: number;
+  special: number | undefined;
+  text: string;
+  encoder: StretchTokenizer | undefined;
+  encoded: EncodedStretch | undefined;
+}
+
+/** A part of the text whose characters are alike. */
+interface Span {
+  end: number;
+  trained: boolean;
+  role: number;
+}
+
+interface RowPlan {
+  pieces: Piece[];
+  spans: Span[];
+}
+
+function planRow(
+  segments: readonly RenderedSegment[],
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+): RowPlan {
+  const spans: Span[] = [];
+  const specialSegments: SpecialMatch[] = [];
+  let text = "";
+  for (const segment of segments) {
+    const start = text.length;
+    text += segment.text;
+    if (segment.special === true) {
+      specialSegments.push({ start, end: text.length, token: tokenizer.specials.tokens.get(segment.text)! });
+    }
+    const role = SEGMENT_ROLES.indexOf(segment.role);
+    const last = spans.at(-1);
+    if (last?.trained === segment.trained && last.role === role) last.end = text.length;
+    else spans.push({ end: text.length, trained: segment.trained, role });
+  }
+  const matches =
+    options.specialTokensInContent === "parse" ? tokenizer.specials.find(text) : specialSegments;
+  return { pieces: cutPieces(text, matches, tokenizer, options.tokenVariant), spans };
+}
+
+function cutPieces(
+  text: string,
+  matches: readonly SpecialMatch[],
+  tokenizer: Tokenizer,
+  variant: TokenVariant,
+): Piece[] {
+  const pieces: Piece[] = [];
+  const encoders = {
+    head: tokenizer.stretches({ place: "head", dummyPrefix: "as-file" }),
+    inner: tokenizer.stretches({ place: "inner", dummyPrefix: variant === "C" ? "never" : "as-file" }),
+  };
+  let position = 0;
+  const stretchUpTo = (end: number) => {
+    if (end <= position) return;
+    const encoder = encoders[position === 0 ? "head" : "inner"];
+    const stretch = text.slice(position, end);
+    pieces.push({ start: position, end, special: undefined, text: stretch, encoder, encoded: undefined });
+  };
+  for (const match of matches) {
+    const { start, end } = swallowed(match, text, variant === "A");
+    stretchUpTo(start);
+    pieces.push({ ...match, special: match.token.id, text: "", encoder: undefined, encoded: undefined });
+    position = end;
+  }
+  stretchUpTo(text.length);
+  return pieces;
+}
+
+async function encodeStretches(pieces: readonly Piece[]): Promise<void> {
+  const byEncoder = new Map<StretchTokenizer, Piece[]>();
+  for (const piece of pieces) {
+    if (piece.encoder === undefined) continue;
+    const batch = byEncoder.get(piece.encoder);
+    if (batch === undefined) byEncoder.set(piece.encoder, [piece]);
+    else batch.push(piece);
+  }
+  for (const [encoder, batch] of byEncoder) {
+    const encoded = await encoder.encode(batch.map(({ text }) => text));
+    for (const [index, piece] of batch.entries()) piece.encoded = encoded[index];
+  }
+}
+
+function assembleRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer): TokenizedRow {
+  const bos = missingBos(pieces, tokenizer);
+  const length = pieces.reduce(
+    (sum, piece) => sum + (piece.encoded?.ids.length ?? 1),
+    bos === undefined ? 0 : 1,
+  );
+  const row: TokenizedRow = {
+    ids: new Int32Array(length),
+    trained: new Uint8Array(length),
+    roles: new Uint8Array(length),
+    straddlingTokens: 0,
+  };
+  let at = 0;
+  if (bos !== undefined) row.ids[at++] = bos;
+  let span = 0;
+  for (const piece of pieces) {
+    while (spans[span]!.end <= piece.start) span++;
+    if (piece.encoded === undefined) {
+      row.ids[at] = piece.special!;
+      markTokens(row, at, at + 1, spans[span]!);
+      at++;
+      continue;
+    }
+    row.ids.set(piece.encoded.ids, at);
+    span = labelStretch(row, at, piece, spans, span);
+    at += piece.encoded.ids.length;
+  }
+  return row;
+}
+
+/** Exactly one BOS: the template's, or else ours where the model's texts start with one. */
+function missingBos(pieces: readonly Piece[], tokenizer: Tokenizer): number | undefined {
+  if (!tokenizer.addsBos || pieces[0]?.special === tokenizer.bosTokenId) return undefined;
+  return tokenizer.bosTokenId;
+}
+
+/** Walks the spans over a stretch; returns the index of the span that holds its last character. */
+function labelStretch(
+  row: TokenizedRow,
+  at: number,
+  piece: Piece,
+  spans: readonly Span[],
+  first: number,
+): number {
+  const encoded = piece.encoded!;
+  const points = codePointCounter(piece.text);
+  let token = 0;
+  let index = first;
+  for (; spans[index]!.end < piece.end; index++) {
+    const [span, next] = [spans[index]!, spans[index + 1]!];
+    const border = tokenAtBorder(encoded, points(span.end - piece.start));
+    const straddles = border.straddles && span.trained !== next.trained;
+    if (straddles) row.straddlingTokens++;
+    const end = Math.max(token, straddles && span.trained ? border.token + 1 : border.token);
+    markTokens(row, at + token, at + end, span);
+    token = end;
+  }
+  markTokens(row, at + token, at + encoded.ids.length, spans[index]!);
+  return index;
+}
+
+function markTokens(row: TokenizedRow, start: number, end: number, span: Span): void {
+  if (span.trained) row.trained.fill(1, start, end);
+  row.roles.fill(span.role, start, end);
+}
+
+/** The first token behind a border; it straddles when it also holds characters before it. */
+function tokenAtBorder(encoded: EncodedStretch, position: number): { token: number; straddles: boolean } {
+  // A normalizer may have dropped the character at the border; then the next one that has a token counts.
+  for (let ahead = 0; ahead < LONGEST_DROPPED_RUN; ahead++) {
+    const token = encoded.charToToken(position + ahead);
+    if (token === undefined) continue;
+    return { token, straddles: encoded.tokenToChars(token)![0] < position };
+  }
+  return { token: encoded.ids.length, straddles: false };
+}
+
+const LONGEST_DROPPED_RUN = 64;
+
+/** UTF-16 position -> code point position, for positions that do not go back. */
+function codePointCounter(text: string): (position: number) => number {
+  let [unit, astral] = [0, 0];
+  return (position) => {
+    for (; unit < position; unit++) if ((text.charCodeAt(unit) & 0xfc00) === 0xd800) astral++;
+    return position - astral;
+  };
+}
