@@ -5,6 +5,7 @@ import * as torch from "@camelid/torch";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import { saveModel } from "../../packages/camelid/src/model/save.js";
+import { packRows } from "../../packages/camelid/src/nn/packed-rows.js";
 import "../close.js";
 import { parityPath, readReferenceJson, readReferenceTensors } from "./reference.js";
 import {
@@ -96,6 +97,8 @@ describe.each(MODELS)("%s", (name) => {
       using saved = loadModel(copy);
       expect(saved.dtype).toBe(original.dtype);
       expect([...saved.namedParameters().keys()]).toEqual([...original.namedParameters().keys()]);
+      const shards = readdirSync(copy).filter((file) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(file));
+      expect(shards.length).toBeGreaterThan(1);
       using wide = loadModel(copy, { dtype: "float32" });
       packedLogits(wide, rows).forEach((logits, row) => {
         expect(logits).toBeAllClose(stored.get(`logits.${row}`), LOGITS);
@@ -107,10 +110,20 @@ describe.each(MODELS)("%s", (name) => {
 });
 
 describe("rows packed into one sequence", () => {
-  const reference = readReferenceJson<LlamaReference>(`llama/fixtures/${PACKED}/packed.json`);
+  const reference = readReferenceJson<LlamaReference & { input_ids: number[]; position_ids: number[] }>(
+    `llama/fixtures/${PACKED}/packed.json`,
+  );
   const stored = readReferenceTensors(`llama/fixtures/${PACKED}/packed.safetensors`);
   const rows = reference.rows.map((row) => row.input_ids);
   const modelFolder = `llama/fixtures/${PACKED}/model`;
+
+  test("lie end to end, and positions restart with each", () => {
+    // Rotary positions are relative, so the logits alone would not show a wrong start.
+    using _ = torch.tensorScope();
+    const packed = packRows(rows, "cpu");
+    expect(packed.inputIds.toArray()).toEqual(reference.input_ids);
+    expect(packed.positions.toArray()).toEqual(reference.position_ids);
+  });
 
   test("give the logits of each row alone", () => {
     using _ = torch.tensorScope();
