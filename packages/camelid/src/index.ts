@@ -5,6 +5,21 @@
  * not here is not public.
  */
 
+export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";
+export type { Conversation, Message, Role } from "./data/conversation.js";
+export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
+export { type ReadConversations, readConversations } from "./data/read-conversations.js";
+export {
+  IGNORE_INDEX,
+  type RenderedRow,
+  type RenderOptions,
+  renderConversation,
+  renderConversations,
+  renderPrompt,
+  renderPrompts,
+} from "./data/render.js";
+export { rowsOfStep } from "./data/sampler.js";
+export { readTrainRows, type SourceAccount, type TrainRows } from "./data/train-rows.js";
 // Errors: what happened, where, how to fix it.
 export {
   CamelidError,
@@ -16,13 +31,31 @@ export {
   SettingsError,
   TrainingError,
 } from "./errors.js";
+export { checkVocabulary } from "./model/check-vocabulary.js";
+// Models: Hugging Face folders, forward passes, log-probabilities.
+export { type LlamaConfig, parseConfig, readConfig } from "./model/config.js";
+export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
+export type { LanguageModel } from "./model/language-model.js";
+export { initModel, type LoadOptions, loadModel } from "./model/load.js";
+export { saveModel } from "./model/save.js";
+export { scaledNll, tokenLogps } from "./nn/log-probs.js";
+export { type PackedRows, packRows } from "./nn/packed-rows.js";
 // Reports: self-contained HTML.
+export { type Bar, barChart, histogram } from "./report/bars.js";
+export { type Column, figures, fold, keyValues, note, sideBySide, type TableRow, table } from "./report/blocks.js";
 export { type Html, type HtmlValue, html } from "./report/html.js";
+export { lineChart, type Series } from "./report/line-chart.js";
+export { page, section } from "./report/page.js";
+export { runReport } from "./report/run-report.js";
+export { numberText } from "./report/scale.js";
+export { type StripToken, type TokenRole, tokenLegend, tokenStrip } from "./report/token-strip.js";
 // Runs: what a run writes, and how to read it.
 export { writeFileAtomic, writeFolderAtomic } from "./run/atomic-write.js";
 export { cacheDirectory } from "./run/cache-directory.js";
 export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
+export { Interrupt, nextTurn } from "./run/interrupt.js";
 export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
+export { type OutputMode, Progress } from "./run/progress.js";
 export { type RunRecord, readRun } from "./run/read-run.js";
 export {
   checkOutputFolder,
@@ -41,3 +74,16 @@ export { type Origin, originText } from "./settings/origin.js";
 export { formatSettings } from "./settings/print.js";
 export type { Preset, Presets, Recipe, RecipeContext, RunOutcome } from "./settings/recipe.js";
 export { type Resolved, type ResolveOptions, resolveSettings } from "./settings/resolve.js";
+// Tokenizer and data: file -> conversations -> tokens and labels -> micro-batches.
+export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
+// Training: the pieces of a loop that stays visible in the recipe.
+export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
+export { describeRows } from "./train/describe.js";
+export { LossMeter, type StepLosses } from "./train/loss-meter.js";
+export { sftLoss } from "./train/losses/sft.js";
+export { type Machine, prepareMachine } from "./train/machine.js";
+export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
+export { clipGradNorm } from "./train/optim/clip.js";
+export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
+export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
+export { stopOnNaN } from "./train/stop-on-nan.js";

@@ -27,7 +27,7 @@ export class AppendFile {
     try {
       writeFully(this.#fd, `${line}\n`);
     } catch (error) {
-      ftruncateSync(this.#fd, size);
+      if (fstatSync(this.#fd).size > size) ftruncateSync(this.#fd, size);
       throw fileError(error, this.path);
     }
   }

@@ -30,6 +30,10 @@ export const knobs = {
     placeholder: "file",
     alsoKnownAs: ["train_file", "dataset", "dataset_name", "train_data"],
   }),
+  onBad: knob(z.enum(["error", "skip"]).default("error"), {
+    help: "A row that cannot be used stops the command, or (skip) is left out, counted and listed.",
+    group: data,
+  }),
   out: knob(z.string().min(1), {
     help: "Run folder to create; it must be new or empty.",
     group: data,

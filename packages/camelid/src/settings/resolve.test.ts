@@ -180,7 +180,7 @@ describe("error messages", () => {
       "SettingsError [ERR_SETTINGS]: 4 things are wrong.
         - "wormup" is not a setting of \`camelid sft\` (file run.yaml)
         - learningRate: expected a number above 0, got -1 (file run.yaml)
-        - maxSteps: expected a whole number, 1 or more or none, got 0 (--max-steps)
+        - maxSteps: expected a whole number above 0, or none, got 0 (--max-steps)
         - precision: expected fp32, bf16 or bf16-mixed, got "int4" (--set precision)
         fix:   accepted keys: model, learningRate, betas, maxSteps, maxGradNorm,
                precision, packing, device, lora.rank, lora.alpha, lora.dropout,
@@ -255,7 +255,7 @@ test("the table of effective settings shows what was chosen first, with its orig
     "  model               m                                          preset base
       betas               0.9,0.95                                   --betas
       lora.rank           4                                          --set lora.rank
-      learningRate        0.00002                                    default
+      learningRate        2e-5                                       default
       maxSteps            none                                       default
       maxGradNorm         1                                          default
       precision           fp32                                       default
