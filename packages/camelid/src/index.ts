@@ -42,7 +42,16 @@ export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
 // Reports: self-contained HTML.
 export { type Bar, barChart, histogram } from "./report/bars.js";
-export { type Column, figures, fold, keyValues, note, sideBySide, type TableRow, table } from "./report/blocks.js";
+export {
+  type Column,
+  figures,
+  fold,
+  keyValues,
+  note,
+  sideBySide,
+  type TableRow,
+  table,
+} from "./report/blocks.js";
 export { type Html, type HtmlValue, html } from "./report/html.js";
 export { lineChart, type Series } from "./report/line-chart.js";
 export { page, section } from "./report/page.js";

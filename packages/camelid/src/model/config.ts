@@ -87,7 +87,9 @@ const HARMLESS = new Set(
    torchscript typical_p top_k top_p temperature repetition_penalty num_beams max_length min_length do_sample early_stopping
    length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size num_beam_groups diversity_penalty num_return_sequences
    bad_words_ids forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty
-   suppress_tokens begin_suppress_tokens output_scores return_dict_in_generate tf_legacy_loss use_bfloat16`.split(/\s+/),
+   suppress_tokens begin_suppress_tokens output_scores return_dict_in_generate tf_legacy_loss use_bfloat16`.split(
+    /\s+/,
+  ),
 );
 
 /** Reads `config.json` of a model folder. `raw` is the file itself, kept for writing it back. */
@@ -100,8 +102,14 @@ export function readConfig(folder: string): { config: LlamaConfig; raw: Record<s
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     throw new ModelError(
       missing ? "ERR_CONFIG_MISSING" : "ERR_CONFIG_JSON",
-      missing ? "this is not a model folder: it has no config.json." : `config.json is not JSON: ${(cause as Error).message}`,
-      { where: path, fix: "give a folder in the Hugging Face layout: config.json, safetensors, tokenizer.json.", cause },
+      missing
+        ? "this is not a model folder: it has no config.json."
+        : `config.json is not JSON: ${(cause as Error).message}`,
+      {
+        where: path,
+        fix: "give a folder in the Hugging Face layout: config.json, safetensors, tokenizer.json.",
+        cause,
+      },
     );
   }
   return { config: parseConfig(raw, path), raw: raw as Record<string, unknown> };
@@ -111,13 +119,18 @@ export function readConfig(folder: string): { config: LlamaConfig; raw: Record<s
 export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
   const parsed = ConfigFile.safeParse(raw);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "config"}: ${issue.message}`);
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
+    );
     throw unsupported(`config.json is not a Llama that is supported here: ${problems.join("; ")}.`, where);
   }
   const file = parsed.data;
   const unknown = Object.keys(file).filter((key) => !(key in ConfigFile.shape) && !HARMLESS.has(key));
   if (unknown.length > 0) {
-    throw unsupported(`config.json has fields that may change the computation: ${unknown.join(", ")}.`, where);
+    throw unsupported(
+      `config.json has fields that may change the computation: ${unknown.join(", ")}.`,
+      where,
+    );
   }
   const rope = file.rope_parameters ?? file.rope_scaling ?? {};
   const headDim = file.head_dim ?? file.hidden_size / file.num_attention_heads;
@@ -204,7 +217,12 @@ export function configFile(config: LlamaConfig): Record<string, unknown> {
     tie_word_embeddings: config.tieWordEmbeddings,
     initializer_range: config.initializerRange,
     bos_token_id: config.bosTokenId ?? null,
-    eos_token_id: config.eosTokenIds.length === 1 ? config.eosTokenIds[0] : config.eosTokenIds.length === 0 ? null : config.eosTokenIds,
+    eos_token_id:
+      config.eosTokenIds.length === 1
+        ? config.eosTokenIds[0]
+        : config.eosTokenIds.length === 0
+          ? null
+          : config.eosTokenIds,
     hidden_act: "silu",
     attention_bias: false,
     mlp_bias: false,

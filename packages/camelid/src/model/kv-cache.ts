@@ -44,7 +44,10 @@ export function createKvCache(
     torch.empty([capacity, config.numKeyValueHeads, config.headDim], { device, dtype });
   let sequences: Sequence[] = capacities.map((capacity) => ({
     length: 0,
-    layers: Array.from({ length: config.numHiddenLayers }, () => ({ keys: reserve(capacity), values: reserve(capacity) })),
+    layers: Array.from({ length: config.numHiddenLayers }, () => ({
+      keys: reserve(capacity),
+      values: reserve(capacity),
+    })),
   }));
   const free = (sequence: Sequence): void => {
     for (const { keys, values } of sequence.layers) {
@@ -75,7 +78,10 @@ export function createKvCache(
       sequences = kept;
     },
     get sizeBytes() {
-      return sequences.reduce((sum, { layers }) => sum + layers.reduce((bytes, layer) => bytes + 2 * layer.keys.sizeBytes, 0), 0);
+      return sequences.reduce(
+        (sum, { layers }) => sum + layers.reduce((bytes, layer) => bytes + 2 * layer.keys.sizeBytes, 0),
+        0,
+      );
     },
     [Symbol.dispose]() {
       for (const sequence of sequences) free(sequence);

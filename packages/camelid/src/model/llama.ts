@@ -8,7 +8,7 @@ import { cachedAttention, packedAttention } from "../nn/attention.js";
 import { denseLinear, type Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
 import { rmsNorm } from "../nn/rms-norm.js";
-import { applyRope, ropeFrequencies, type RopeTables, ropeTables } from "../nn/rope.js";
+import { applyRope, type RopeTables, ropeFrequencies, ropeTables } from "../nn/rope.js";
 import type { LlamaConfig } from "./config.js";
 import type { KeyValueCache } from "./kv-cache.js";
 import type { LanguageModel } from "./language-model.js";
@@ -93,8 +93,7 @@ export class Llama implements LanguageModel {
     });
     this.#norm = weight(FINAL_NORM);
     this.headWeight = config.tieWordEmbeddings ? this.#embedTokens : weight(HEAD);
-    const frequencies = ropeFrequencies(config.headDim, config.ropeTheta, config.ropeScaling);
-    this.#frequencies = torch.tensor(frequencies, { device: this.device });
+    this.#frequencies = ropeFrequencies(config.headDim, config.ropeTheta, config.ropeScaling, this.device);
   }
 
   get device(): Device {
@@ -181,7 +180,11 @@ function attendWithCache(
   value: Tensor,
   lengths: readonly number[],
 ): Tensor {
-  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [Tensor[], Tensor[], Tensor[]];
+  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [
+    Tensor[],
+    Tensor[],
+    Tensor[],
+  ];
   const rows = queries.map((q, sequence) => {
     const all = cache.append(layer, sequence, keys[sequence]!, values[sequence]!);
     return cachedAttention(q, all.keys, all.values);

@@ -51,9 +51,15 @@ function isIgnored(name: string, config: LlamaConfig): boolean {
   return name.endsWith(".rotary_emb.inv_freq") || (config.tieWordEmbeddings && name === "lm_head.weight");
 }
 
-function checkWeights(weights: ModelWeights, shapes: ReadonlyMap<string, readonly number[]>, config: LlamaConfig): void {
+function checkWeights(
+  weights: ModelWeights,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  config: LlamaConfig,
+): void {
   const missing = [...shapes.keys()].filter((name) => !weights.entries.has(name));
-  const unexpected = [...weights.entries.keys()].filter((name) => !shapes.has(name) && !isIgnored(name, config));
+  const unexpected = [...weights.entries.keys()].filter(
+    (name) => !shapes.has(name) && !isIgnored(name, config),
+  );
   if (missing.length > 0 || unexpected.length > 0) {
     const parts = [
       missing.length === 0 ? [] : [`${missing.length} missing (${excerpt(missing)})`],
@@ -90,7 +96,9 @@ function* readFile(
   file: string,
   shapes: ReadonlyMap<string, unknown>,
 ): Generator<readonly [string, Tensor]> {
-  const wanted = [...weights.entries.values()].filter((entry) => entry.file === file && shapes.has(entry.name));
+  const wanted = [...weights.entries.values()].filter(
+    (entry) => entry.file === file && shapes.has(entry.name),
+  );
   if (weights.format === "safetensors") {
     yield* torch.readSafetensors(file, { names: wanted.map((entry) => entry.name) }).tensors;
     return;
@@ -114,7 +122,8 @@ export function initModel(config: LlamaConfig, options: LoadOptions = {}): Langu
   const { device = "cpu", dtype = config.dtype, trainable = false } = options;
   const weights = new Map<string, Tensor>();
   for (const [name, shape] of llamaShapes(config)) {
-    const values = shape.length === 1 ? torch.ones(shape) : torch.empty(shape).normal_(0, config.initializerRange);
+    const values =
+      shape.length === 1 ? torch.ones(shape) : torch.empty(shape).normal_(0, config.initializerRange);
     weights.set(name, place(values, { device, dtype, trainable }));
   }
   return new Llama(config, weights);

@@ -58,10 +58,16 @@ function saveWeights(parameters: ReadonlyMap<string, Tensor>, folder: string, sh
     for (const [name] of shard) weightMap[name] = file;
   });
   const total = [...parameters.values()].reduce((sum, tensor) => sum + tensor.sizeBytes, 0);
-  writeJson(join(folder, "model.safetensors.index.json"), { metadata: { total_size: total }, weight_map: weightMap });
+  writeJson(join(folder, "model.safetensors.index.json"), {
+    metadata: { total_size: total },
+    weight_map: weightMap,
+  });
 }
 
-function cutIntoShards(parameters: ReadonlyMap<string, Tensor>, shardBytes: number): (readonly [string, Tensor])[][] {
+function cutIntoShards(
+  parameters: ReadonlyMap<string, Tensor>,
+  shardBytes: number,
+): (readonly [string, Tensor])[][] {
   const shards: (readonly [string, Tensor])[][] = [[]];
   let filled = 0;
   for (const entry of parameters) {

@@ -10,12 +10,21 @@ import * as torch from "@camelid/torch";
  * @param lengths tokens of each row
  * @returns [tokens, heads, headDim]
  */
-export function packedAttention(query: Tensor, key: Tensor, value: Tensor, lengths: readonly number[]): Tensor {
+export function packedAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  lengths: readonly number[],
+): Tensor {
   const enableGqa = query.shape[1] !== key.shape[1];
   const attend = (q: Tensor, k: Tensor, v: Tensor): Tensor =>
     torch.scaledDotProductAttention(heads(q), heads(k), heads(v), null, 0, true, { enableGqa });
   if (lengths.length === 1) return tokens(attend(query, key, value));
-  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [Tensor[], Tensor[], Tensor[]];
+  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [
+    Tensor[],
+    Tensor[],
+    Tensor[],
+  ];
   return torch.cat(queries.map((q, row) => tokens(attend(q, keys[row]!, values[row]!))));
 }
 
@@ -31,7 +40,11 @@ export function cachedAttention(query: Tensor, keys: Tensor, values: Tensor): Te
   // A lone token sees everything; the first stretch is plainly causal; only a continuation needs a mask of its own.
   const mask = cached === 0 || newTokens === 1 ? null : causalMask(newTokens, cached, query);
   const isCausal = cached === 0 && newTokens > 1;
-  return tokens(torch.scaledDotProductAttention(heads(query), heads(keys), heads(values), mask, 0, isCausal, { enableGqa }));
+  return tokens(
+    torch.scaledDotProductAttention(heads(query), heads(keys), heads(values), mask, 0, isCausal, {
+      enableGqa,
+    }),
+  );
 }
 
 /** [newTokens, cached + newTokens] bool, true = attend */

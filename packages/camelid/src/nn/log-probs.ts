@@ -32,7 +32,13 @@ export function tokenLogps(hidden: Tensor, weight: Tensor, labels: Tensor): Tens
       for (const { start, length } of chunks(hidden, weight)) {
         using _ = torch.tensorScope();
         const logits = chunkLogits(hidden.narrow(0, start, length), weight);
-        gradient.add(start, length, logits, labels.narrow(0, start, length), gradOutput.narrow(0, start, length));
+        gradient.add(
+          start,
+          length,
+          logits,
+          labels.narrow(0, start, length),
+          gradOutput.narrow(0, start, length),
+        );
       }
       return gradient.finish();
     },
@@ -73,7 +79,8 @@ export function scaledNll(hidden: Tensor, weight: Tensor, labels: Tensor, scale:
       logps = torch.cat(parts);
       return logps.sum().mul(-scale);
     },
-    backward: (gradOutput) => gradients.map((gradient) => gradient?.mul_(gradOutput.to({ dtype: gradient.dtype }))),
+    backward: (gradOutput) =>
+      gradients.map((gradient) => gradient?.mul_(gradOutput.to({ dtype: gradient.dtype }))),
   });
   return { loss, logps: logps! };
 }
@@ -82,7 +89,8 @@ function chunks(hidden: Tensor, weight: Tensor): { start: number; length: number
   const tokens = hidden.shape[0]!;
   const size = Math.max(1, Math.floor(CHUNK_ELEMENTS / weight.shape[0]!));
   const parts: { start: number; length: number }[] = [];
-  for (let start = 0; start < tokens; start += size) parts.push({ start, length: Math.min(size, tokens - start) });
+  for (let start = 0; start < tokens; start += size)
+    parts.push({ start, length: Math.min(size, tokens - start) });
   return parts;
 }
 

@@ -18,7 +18,11 @@ export interface PackedRows {
  * @param rows   token ids of each row; none may be empty
  * @param starts position of each row's first token: 0, or how many tokens a KV cache holds of it
  */
-export function packRows(rows: readonly ArrayLike<number>[], device: Device, starts?: readonly number[]): PackedRows {
+export function packRows(
+  rows: readonly ArrayLike<number>[],
+  device: Device,
+  starts?: readonly number[],
+): PackedRows {
   const lengths = rows.map((row) => row.length);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const ids = new BigInt64Array(total);

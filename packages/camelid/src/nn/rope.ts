@@ -3,7 +3,7 @@
  * form a pair that turns by position * frequency_i.
  * @see Su et al. 2021, https://arxiv.org/abs/2104.09864
  */
-import type { DType, Tensor } from "@camelid/torch";
+import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
 /** How frequencies are stretched for contexts longer than the base model's. */
@@ -24,27 +24,46 @@ export interface RopeTables {
   sin: Tensor;
 }
 
-/** Frequencies theta^(-2i/headDim) for i = 0 ... headDim/2 - 1, scaled, in fp32 precision as the reference computes them. */
-export function ropeFrequencies(headDim: number, theta: number, scaling: RopeScaling): Float32Array {
-  const frequencies = Float32Array.from({ length: headDim / 2 }, (_, i) =>
-    Math.fround(1 / Math.fround(theta ** Math.fround((2 * i) / headDim))),
-  );
-  switch (scaling.type) {
-    case "default":
-      return frequencies;
-    case "llama3":
-      return frequencies.map((frequency) => scaleLlama3(frequency, scaling));
-  }
+/**
+ * Frequencies theta^(-2i/headDim) for i = 0 ... headDim/2 - 1, scaled. Computed as fp32 tensors, like the reference: rounding
+ * the exact values instead moves the logits of distant tokens in the fifth digit.
+ * @returns [headDim / 2] fp32
+ */
+export function ropeFrequencies(
+  headDim: number,
+  theta: number,
+  scaling: RopeScaling,
+  device: Device = "cpu",
+): Tensor {
+  return torch.tensorScope(() => {
+    const exponents = torch.arange(0, headDim, 2, { dtype: "float32" }).div(headDim);
+    const frequencies = torch
+      .full([headDim / 2], theta, { dtype: "float32" })
+      .pow(exponents)
+      .reciprocal();
+    switch (scaling.type) {
+      case "default":
+        return frequencies.to({ device });
+      case "llama3":
+        return scaleLlama3(frequencies, scaling).to({ device });
+    }
+  });
 }
 
 /** Llama 3.1: long wavelengths are slowed by `factor`, short ones kept, those between blended. */
-function scaleLlama3(frequency: number, scaling: Extract<RopeScaling, { type: "llama3" }>): number {
+function scaleLlama3(frequencies: Tensor, scaling: Extract<RopeScaling, { type: "llama3" }>): Tensor {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings: context } = scaling;
-  const wavelength = (2 * Math.PI) / frequency;
-  if (wavelength < context / highFreqFactor) return frequency;
-  if (wavelength > context / lowFreqFactor) return frequency / factor;
-  const smooth = (context / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
-  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+  const wavelengths = frequencies.reciprocal().mul(2 * Math.PI);
+  const slowed = frequencies.div(factor);
+  const smooth = wavelengths
+    .reciprocal()
+    .mul(context)
+    .sub(lowFreqFactor)
+    .div(highFreqFactor - lowFreqFactor);
+  const blended = smooth.neg().add(1).mul(slowed).add(smooth.mul(frequencies));
+  const isLong = wavelengths.gt(context / lowFreqFactor);
+  const isShort = wavelengths.lt(context / highFreqFactor);
+  return torch.where(isLong, slowed, torch.where(isShort, frequencies, blended));
 }
 
 /**

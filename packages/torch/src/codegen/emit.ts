@@ -49,14 +49,14 @@ function emit(entry: OpEntry, schemas: readonly Schema[], numberOf: NumberOf, me
       const access = known.keywordOnly
         ? `options${keywords.every(isOmissible) ? "?" : ""}.${camelCase(arg.name)}`
         : camelCase(arg.name);
-      return convert(arg, access);
+      return convert(schema.operator, arg, access);
     });
     while (values.at(-1) === "undefined") values.pop();
     return `native.call(${[numberOf(schema.operator), ...values].join(", ")})`;
   };
 
   const prefix = method ? "" : "export function ";
-  const inPlace = primary.inPlace;
+  const inPlace = primary.returnedArgument === 0;
   const returnType = inPlace && method ? "this" : inPlace ? "void" : returnTypeOf(primary.returns);
   const finish = (callText: string): string[] => {
     if (inPlace) return method ? [`${callText};`, "return this;"] : [`${callText};`];
@@ -137,7 +137,7 @@ function typeName(type: string): string {
   }
 }
 
-function convert(arg: Argument, access: string): string {
+function convert(operator: string, arg: Argument, access: string): string {
   const optional = isOmissible(arg) || access.includes("?");
   switch (arg.type.replace(/\?$/, "")) {
     case "Tensor":
@@ -147,6 +147,7 @@ function convert(arg: Argument, access: string): string {
     case "Tensor?[]":
       return `optionalHandlesOf(${access})`;
     case "ScalarType":
+      if (operator === "aten::full") return `dtypeCode(${access} ?? "float32")`; // 1 and 1.0 are one number here
       return optional ? `${access} == null ? undefined : dtypeCode(${access})` : `dtypeCode(${access})`;
     default:
       return access;

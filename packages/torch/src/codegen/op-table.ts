@@ -135,12 +135,12 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   empty        empty.memory_format          uninitialised
   zeros        zeros                        filled with zero
   ones         ones                         filled with one
-  full         full                         filled with one value
+  full         full                         filled with one value, float32 unless dtype says otherwise
   zerosLike    zeros_like                   zeros of another tensor's shape, dtype and device
   onesLike     ones_like                    ones of another tensor's shape, dtype and device
   emptyLike    empty_like                   uninitialised, of another tensor's shape, dtype and device
   fullLike     full_like                    one value in another tensor's shape, dtype and device
-  arange       arange.start_step            start, start + step, ... below end
+  arange       arange.start_step            start, start + step, ... below end; int64 when all are whole numbers
   eye          eye                          identity matrix
   rand         rand                         uniform in [0, 1)
   randn        randn                        standard normal
@@ -167,7 +167,7 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   scaledDotProductAttention scaled_dot_product_attention softmax(query @ key.T * scale + mask) @ value
   fusedAdamw_  _fused_adamw_                one AdamW step on lists of tensors, in place
   foreachNorm  _foreach_norm.Scalar         norm of each tensor of a list
-  foreachMul_  _foreach_mul_.Scalar         each tensor of a list times one number, in place
+  foreachMul_  _foreach_mul_.Tensor         each tensor of a list times one scalar tensor, in place
 `);
 
 function entries(table: string): OpEntry[] {

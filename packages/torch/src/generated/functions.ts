@@ -182,7 +182,7 @@ export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, d
   return wrapAll(native.call(171, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
-/** each tensor of a list times one number, in place. `aten::_foreach_mul_.Scalar` */
-export function foreachMul_(self: readonly Tensor[], scalar: number): void {
-  return native.call(172, handlesOf(self), scalar) as void;
+/** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
+export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
+  return native.call(172, handlesOf(self), other.handle) as void;
 }

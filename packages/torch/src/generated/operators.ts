@@ -174,5 +174,5 @@ export const OPERATORS: readonly string[] = [
   "aten::scaled_dot_product_attention",
   "aten::_fused_adamw_",
   "aten::_foreach_norm.Scalar",
-  "aten::_foreach_mul_.Scalar",
+  "aten::_foreach_mul_.Tensor",
 ];

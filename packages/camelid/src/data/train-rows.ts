@@ -1,0 +1,118 @@
+/** A file of conversations -> rows ready for training, with an account of what was cut or left out, by source. */
+import { DataError } from "../errors.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { type TokenRow, trainedTokens } from "./collate.js";
+import { readConversations } from "./read-conversations.js";
+import { type RenderedRow, type RenderOptions, renderConversations } from "./render.js";
+
+export interface TrainRows {
+  rows: TokenRow[];
+  /** Names of the sources, in order of appearance. */
+  sources: string[];
+  /** One entry per source, in the same order. */
+  account: SourceAccount[];
+  /** Rows that could not be used, with the reason; empty unless such rows are skipped. */
+  skipped: DataError[];
+}
+
+/** What became of one source's rows. `rows` = trained rows + `answerLost` + `nothingToTrain`. */
+export interface SourceAccount {
+  source: string;
+  rows: number;
+  tokens: number;
+  trainedTokens: number;
+  /** Rows longer than maxSeqLen, cut on the right. */
+  rowsCut: number;
+  tokensCut: number;
+  /** Rows whose every answer was cut away: left out. */
+  answerLost: number;
+  /** Rows without any trained token to begin with: left out. */
+  nothingToTrain: number;
+}
+
+export interface TrainRowsOptions extends RenderOptions {
+  /** What a row that cannot be used does: `error` stops at the first, `skip` leaves it out and lists it. */
+  onBad: "error" | "skip";
+}
+
+/** More rows than this share losing their whole answer means that maxSeqLen is wrong for the data. */
+const MAX_ANSWER_LOST = 0.05;
+
+/**
+ * @throws {DataError} for a row that cannot be used (unless skipped), and when cutting to `maxSeqLen` would lose the answers
+ *   of more than 5 % of the rows
+ */
+export async function readTrainRows(
+  file: string,
+  tokenizer: Tokenizer,
+  options: TrainRowsOptions,
+): Promise<TrainRows> {
+  const read = await readConversations(file, { onBad: options.onBad, requireAssistant: true });
+  const skipped = [...read.skipped];
+  const rendered = await renderConversations(read.rows, tokenizer, options);
+  const accounts = new Map<string, SourceAccount>();
+  const rows: TokenRow[] = [];
+  rendered.forEach((row, i) => {
+    const account = accountOf(accounts, row.dataset);
+    account.rows++;
+    if (row.truncated) account.rowsCut++;
+    account.tokensCut += row.tokensCut;
+    const trained = trainedTokens(row);
+    if (trained > 0) {
+      account.tokens += row.inputIds.length;
+      account.trainedTokens += trained;
+      rows.push(row);
+    } else if (row.answersLost > 0) {
+      account.answerLost++;
+    } else {
+      account.nothingToTrain++;
+      const { origin } = read.rows[i]!;
+      const error = new DataError("ERR_NO_TRAINED_TOKEN", "no token of this row would be trained.", {
+        where: `${origin.file} ${origin.unit} ${origin.line}`,
+        fix: "give it a non-empty answer, or leave such rows out with `--on-bad skip`.",
+      });
+      if (options.onBad === "error") throw error;
+      skipped.push(error);
+    }
+  });
+  checkAnswersLost(file, rendered, rows.length, [...accounts.values()], options.maxSeqLen);
+  return { rows, sources: [...accounts.keys()], account: [...accounts.values()], skipped };
+}
+
+function accountOf(accounts: Map<string, SourceAccount>, source: string): SourceAccount {
+  let account = accounts.get(source);
+  if (account === undefined) {
+    account = {
+      source,
+      rows: 0,
+      tokens: 0,
+      trainedTokens: 0,
+      rowsCut: 0,
+      tokensCut: 0,
+      answerLost: 0,
+      nothingToTrain: 0,
+    };
+    accounts.set(source, account);
+  }
+  return account;
+}
+
+function checkAnswersLost(
+  file: string,
+  rendered: readonly RenderedRow[],
+  kept: number,
+  accounts: readonly SourceAccount[],
+  maxSeqLen: number | undefined,
+): void {
+  const lost = accounts.reduce((sum, account) => sum + account.answerLost, 0);
+  if (kept > 0 && lost <= MAX_ANSWER_LOST * rendered.length) return;
+  const worst = [...accounts].sort((a, b) => b.answerLost - a.answerLost)[0]!;
+  throw new DataError(
+    "ERR_ANSWERS_LOST",
+    `maxSeqLen ${maxSeqLen} cuts away every answer of ${lost} of ${rendered.length} rows.`,
+    {
+      where: `${file}, most of them (${worst.answerLost}) in source "${worst.source}"`,
+      fix: "raise maxSeqLen, or shorten the prompts of these rows.",
+    },
+  );
+}

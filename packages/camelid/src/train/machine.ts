@@ -1,0 +1,77 @@
+/** What a run computes on: device, threads, seed, and how it is told in the run's record. */
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import type { Device, DType } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { SettingsError } from "../errors.js";
+
+export interface MachineSettings {
+  device: string;
+  threads: number | null;
+  seed: number;
+  precision: "fp32" | "bf16" | "bf16-mixed";
+}
+
+export interface Machine {
+  device: Device;
+  /** Dtype of weights and activations. */
+  dtype: DType;
+  /** fp32 copies of the weights are what the optimizer updates. */
+  masterWeights: boolean;
+  environment: Record<string, string | number>;
+}
+
+/**
+ * Chooses the device, sets threads and seeds.
+ * @throws {SettingsError} when the device asked for is not there
+ */
+export function prepareMachine(settings: MachineSettings): Machine {
+  const { devices, version, cpuCapability } = torch.installation();
+  const device = chooseDevice(settings.device, devices);
+  torch.setNumThreads(settings.threads ?? physicalCores());
+  torch.manualSeed(settings.seed);
+  return {
+    device,
+    dtype: settings.precision === "fp32" ? "float32" : "bfloat16",
+    masterWeights: settings.precision === "bf16-mixed",
+    environment: {
+      device,
+      threads: torch.getNumThreads(),
+      libtorch: version,
+      cpu: `${cpus()[0]?.model.trim() ?? "unknown"} (${cpuCapability})`,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+    },
+  };
+}
+
+function chooseDevice(wanted: string, devices: readonly Device[]): Device {
+  if (wanted === "auto") return devices[1] ?? "cpu";
+  const device = wanted === "cuda" ? "cuda:0" : wanted;
+  if (devices.includes(device)) return device;
+  throw new SettingsError(
+    "ERR_DEVICE",
+    `there is no device "${wanted}" here; libtorch sees ${devices.join(", ")}.`,
+    {
+      where: "device",
+      fix: "use one of those, or auto; `camelid doctor` shows why a GPU is not seen.",
+    },
+  );
+}
+
+/** Two threads of one core share its arithmetic units: more threads than cores only get in each other's way. */
+function physicalCores(): number {
+  try {
+    const blocks = readFileSync("/proc/cpuinfo", "utf8").split("\n\n");
+    const cores = new Set(
+      blocks.flatMap((block) => {
+        const core = /^core id\s*: (\d+)$/m.exec(block)?.[1];
+        return core === undefined ? [] : [`${/^physical id\s*: (\d+)$/m.exec(block)?.[1]}:${core}`];
+      }),
+    );
+    if (cores.size > 0) return Math.min(cores.size, availableParallelism());
+  } catch {
+    // Not Linux.
+  }
+  return availableParallelism();
+}

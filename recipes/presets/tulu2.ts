@@ -1,0 +1,63 @@
+/**
+ * The supervised fine-tuning runs of Tulu 2 (Ivison et al. 2023, https://arxiv.org/abs/2311.10702, appendix B), and small
+ * ones to start from. Betas and clipping are not in the paper; these are the defaults of the code that it names.
+ */
+import type { Preset } from "camelid";
+import type { settings } from "../sft.js";
+
+type SftPreset = Preset<typeof settings>;
+
+/** Llama 2 7B and 13B, CodeLlama 7B, 13B and 34B. 128 rows a step; the split is for one GPU. */
+export function tulu2(): SftPreset {
+  return {
+    onBad: "error",
+    maxSeqLen: 8192,
+    microBatchSize: 1,
+    gradAccumSteps: 128,
+    packing: true,
+    epochs: 2,
+    maxSteps: null,
+    tokenVariant: "B",
+    specialTokensInContent: "text",
+    learningRate: 2e-5,
+    schedule: "linear",
+    warmupRatio: 0.03,
+    betas: [0.9, 0.95],
+    eps: 1e-8,
+    weightDecay: 0,
+    maxGradNorm: 1,
+    lossReduction: "token-mean",
+    precision: "bf16-mixed",
+    device: "auto",
+    threads: null,
+    seed: 42,
+  };
+}
+
+/** Llama 2 70B: half the learning rate. */
+export function tulu2At70b(): SftPreset {
+  return { ...tulu2(), learningRate: 1e-5 };
+}
+
+/** A few million parameters on a CPU: short rows, a rate that small models like. */
+export function tiny(): SftPreset {
+  return {
+    ...tulu2(),
+    maxSeqLen: 512,
+    microBatchSize: 8,
+    gradAccumSteps: 4,
+    learningRate: 1e-3,
+    betas: [0.9, 0.99],
+    precision: "fp32",
+  };
+}
+
+export const sftPresets = {
+  "tulu2-7b": tulu2,
+  "tulu2-13b": tulu2,
+  "tulu2-70b": tulu2At70b,
+  "codetulu2-7b": tulu2,
+  "codetulu2-13b": tulu2,
+  "codetulu2-34b": tulu2,
+  tiny,
+};

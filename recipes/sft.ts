@@ -1,0 +1,135 @@
+/**
+ * Supervised fine-tuning as Tulu 2 does it (Ivison et al. 2023, https://arxiv.org/abs/2311.10702): answers are trained,
+ * prompts are not; every optimizer step minimises the mean over its trained tokens.
+ *
+ *   camelid sft --model base --data train.jsonl --out out/first-sft
+ */
+import {
+  accumulateSft,
+  adamw,
+  checkOutputFolder,
+  checkVocabulary,
+  describePlan,
+  describeRows,
+  knobs,
+  LossMeter,
+  learningRateSchedule,
+  loadModel,
+  loadTokenizer,
+  lossScales,
+  microBatches,
+  nextTurn,
+  openRun,
+  Progress,
+  planSteps,
+  prepareMachine,
+  type RecipeContext,
+  type RunOutcome,
+  readRun,
+  readTrainRows,
+  rowsOfStep,
+  runReport,
+  saveModel,
+  stopOnNaN,
+} from "camelid";
+import { z } from "zod";
+
+export { sftPresets as presets } from "./presets/tulu2.js";
+
+export const settings = z.strictObject({
+  model: knobs.model,
+  data: knobs.data,
+  out: knobs.out,
+  onBad: knobs.onBad,
+  maxSeqLen: knobs.maxSeqLen,
+  microBatchSize: knobs.microBatchSize,
+  gradAccumSteps: knobs.gradAccumSteps,
+  packing: knobs.packing,
+  epochs: knobs.epochs,
+  maxSteps: knobs.maxSteps,
+  tokenVariant: knobs.tokenVariant,
+  specialTokensInContent: knobs.specialTokensInContent,
+  learningRate: knobs.learningRate,
+  schedule: knobs.schedule,
+  warmupRatio: knobs.warmupRatio,
+  betas: knobs.betas,
+  eps: knobs.eps,
+  weightDecay: knobs.weightDecay,
+  maxGradNorm: knobs.maxGradNorm,
+  lossReduction: knobs.lossReduction,
+  precision: knobs.precision,
+  device: knobs.device,
+  threads: knobs.threads,
+  seed: knobs.seed,
+});
+
+export type SftSettings = z.output<typeof settings>;
+
+export async function run(settings: SftSettings, context: RecipeContext): Promise<RunOutcome> {
+  // 1. Everything that can be wrong is found before anything is written.
+  checkOutputFolder(settings.out);
+  const machine = prepareMachine(settings);
+
+  // 2. Data: file -> conversations -> tokens and labels.
+  const tokenizer = await loadTokenizer(settings.model);
+  const data = await readTrainRows(settings.data, tokenizer, settings);
+  const plan = planSteps(data.rows.length, settings);
+
+  // 3. Model, optimizer, schedule.
+  using model = loadModel(settings.model, { device: machine.device, dtype: machine.dtype, trainable: true });
+  checkVocabulary(tokenizer, model.config, settings.model);
+  using optimizer = adamw(model.namedParameters(), { ...settings, masterWeights: machine.masterWeights });
+  const learningRate = learningRateSchedule({ ...settings, totalSteps: plan.totalSteps });
+
+  // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
+  const { totalSteps, numRows, sequencesPerStep } = plan;
+  using run = openRun(settings.out, { ...context, settings, totalSteps, environment: machine.environment });
+  const lineage = run.openLineage(settings.data);
+  using meter = new LossMeter(data.sources, machine.device);
+  using progress = new Progress({ label: "sft", unit: "step", total: totalSteps, mode: context.output });
+  progress.print(`${describeRows(data)}\n${describePlan(plan, settings)}`);
+
+  let step = 0;
+  while (step < totalSteps && !context.signal.aborted) {
+    step++;
+    const started = performance.now();
+    const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
+    const rows = places.map((place) => data.rows[place]!);
+    const lengths = rows.map((row) => row.inputIds.length);
+    const batches = microBatches(lengths, settings).map((batch) => batch.map((i) => rows[i]!));
+    const scales = lossScales(batches, settings.lossReduction);
+
+    for (const [i, batch] of batches.entries()) {
+      accumulateSft(model, batch, scales[i]!, meter);
+      await nextTurn(); // lets Ctrl+C through
+    }
+    const lr = learningRate(step);
+    using gradNorm = optimizer.update(lr, settings.maxGradNorm);
+
+    const losses = meter.take();
+    stopOnNaN(step, losses, gradNorm.item(), rows);
+    lineage.append(step, places);
+    run.log({
+      event: "step-end",
+      step,
+      epoch: (step * sequencesPerStep) / numRows,
+      loss: losses.loss,
+      lr,
+      grad_norm: gradNorm.item(),
+      trained_tokens: losses.trainedTokens,
+      tokens_per_second: (lengths.reduce((a, b) => a + b, 0) * 1000) / (performance.now() - started),
+      sources: losses.sources,
+    });
+    progress.update(step, { loss: losses.loss.toFixed(3), lr: lr.toExponential(1) });
+  }
+
+  // 5. Save: a model folder that loads anywhere, and a report that explains the run.
+  saveModel(model, run.finalPath, { tokenizerFrom: settings.model });
+  run.log({ event: "checkpoint-saved", step, path: "final" });
+  const outcome = step < totalSteps ? "interrupted" : "completed";
+  run.end(outcome);
+  const report = run.writeFile("report.html", runReport(await readRun(run.path)));
+  progress.end();
+  progress.print(`model   ${run.finalPath}\nreport  ${report}`);
+  return outcome;
+}
