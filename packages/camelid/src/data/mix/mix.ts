@@ -11,7 +11,6 @@ import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, SettingsError } from "../../errors.js";
 import { checkOutputFolder } from "../../run/run-directory.js";
-import { sql, withDatabase } from "../files/duckdb.js";
 import type { Mixture, MixtureSource } from "../mixture.js";
 import { PythonRandom } from "../python-random.js";
 import { sourceNamed } from "../sources/registry.js";
