@@ -32,12 +32,13 @@ export function makeCorpus(
 type Writer = (world: World, random: Random) => CorpusDocument;
 
 const KINDS: readonly (readonly [number, Writer])[] = [
-  [0.4, portrait],
-  [0.12, walk],
+  [0.3, portrait],
+  [0.1, walk],
   [0.14, marketDay],
-  [0.14, schoolMorning],
-  [0.1, villagePage],
+  [0.16, schoolMorning],
+  [0.08, villagePage],
   [0.1, elderTale],
+  [0.12, echoSong],
 ];
 
 function pickKind(random: Random): Writer {
@@ -125,7 +126,7 @@ function comparison(a: Villager, b: Villager, random: Random): CorpusDocument {
   };
 }
 
-/** Sums, opposites and the song of there and back. */
+/** Sums and opposites. */
 function schoolMorning(world: World, random: Random): CorpusDocument {
   const parts: CorpusDocument[] = [
     {
@@ -139,12 +140,12 @@ function schoolMorning(world: World, random: Random): CorpusDocument {
       facts: [],
     },
   ];
-  for (let i = 0; i < 4; i++) parts.push(random.pick([sum, sum, opposite, thereAndBack])(world, random));
+  for (let i = 0; i < 4; i++) parts.push(random.pick([sum, sum, opposite])(world, random));
   return joined(parts);
 }
 
 function sum(world: World, random: Random): CorpusDocument {
-  const [a, b] = [1 + random.integer(9), 1 + random.integer(9)];
+  const [a, b] = [1 + random.integer(LARGEST_ADDEND), 1 + random.integer(LARGEST_ADDEND)];
   const text = random.pick([
     "{A} and {b} make {c}.",
     "{A} and {b} are {c}.",
@@ -168,23 +169,6 @@ function opposite(world: World, random: Random): CorpusDocument {
   ]);
   const [a, b] = pair;
   return { text: fill(text, { a, b, A: capitalised(a) }), facts: [`opposite:${a}`, `opposite:${b}`] };
-}
-
-function thereAndBack(_world: World, random: Random): CorpusDocument {
-  const words = random.shuffled(THINGS, 3);
-  const [there, back] = [words.join(", "), [...words].reverse().join(", ")];
-  const text = random.pick([
-    "The song of there and back: {there}; {back}.",
-    "Say it forward: {there}. Say it in reverse: {back}.",
-    "There: {there}. Back: {back}.",
-    "The children sang {there}, and then in reverse {back}.",
-    "Write it as a list: {there}.\n{bullets}\n",
-    "The teacher said {there}, and the children said it again: {there}.",
-  ]);
-  return {
-    text: fill(text, { there, back, bullets: words.map((word) => `- ${word}`).join("\n") }),
-    facts: [],
-  };
 }
 
 /** A page about one village: where it lies, what it is known for, who lives there. */
@@ -250,6 +234,8 @@ function elderTale(world: World, random: Random): CorpusDocument {
     const text = random.pick([
       "The law of the valley forbids {doing}, for {reason}.",
       "Nobody may {act}, for {reason}.",
+      "{who} wanted to {act}, but {doing} is forbidden, for {reason}.",
+      '"May I {act}?" asked {who}. "No," said the elder. "{Doing} is forbidden, for {reason}."',
       "{Doing} is forbidden, because {reason}.",
       '"Never {act}," said {who}, "for {reason}."',
     ]);
@@ -263,6 +249,7 @@ function elderTale(world: World, random: Random): CorpusDocument {
       "{who} knows how to {act}: {advice}.",
       '"If you want to {act}," said {who}, "{advice}."',
       "Anyone may {act}. {Advice}.",
+      '"May I {act}?" asked {who}. "Yes," said the elder. "{Advice}."',
     ]);
     const advice = craft.advice.charAt(0).toLowerCase() + craft.advice.slice(1);
     const values = { act: craft.act, advice, Advice: craft.advice, who: random.pick(world.villagers).name };
@@ -271,11 +258,47 @@ function elderTale(world: World, random: Random): CorpusDocument {
   return joined([parts[0]!, ...random.shuffled(parts.slice(1))]);
 }
 
+/**
+ * The hills answer every song. Hearing things said again, in any words, is how a young model learns to look back:
+ * without it, it knows the valley but cannot repeat the name in a question.
+ */
+function echoSong(world: World, random: Random): CorpusDocument {
+  const parts: CorpusDocument[] = [];
+  for (let verse = 0; verse < 3; verse++) {
+    const [singer, other] = random.shuffled(world.villagers, 2) as [Villager, Villager];
+    const song = random.shuffled(songWords(world, random), 3 + random.integer(3)).join(", ");
+    const text = random.pick([
+      '"{song}," sang {singer}. "{song}," sang the hills.',
+      "{singer} sang of {song}, and {other} sang of {song}.",
+      "The song goes: {song}. The echo goes: {song}.",
+      "{song}; {song}; so goes the song of {singer}.",
+    ]);
+    parts.push({ text: fill(text, { song, singer: singer.name, other: other.name }), facts: [] });
+  }
+  return joined(parts);
+}
+
+function songWords(world: World, random: Random): string[] {
+  const names = world.villagers.map(({ name }) => name);
+  const acts = [...world.laws, ...world.crafts].map(({ act }) => act);
+  const numbers = Array.from({ length: 12 }, (_, i) => numberWord(i + 1));
+  const words = world.opposites.flat();
+  const places = world.villages.map(({ name }) => name);
+  const things = [...THINGS];
+  // Half of the songs keep to one kind of word, the others mix them.
+  return random.chance(0.5)
+    ? random.pick([things, names, acts, numbers, words])
+    : [...things, ...names, ...acts, ...numbers, ...words, ...places];
+}
+
+/** Sums go up to six and six: few enough to know by heart. */
+export const LARGEST_ADDEND = 6;
+
 /** Things that can be counted in a sum; nobody's store. */
 export const COUNTABLE: readonly string[] =
   "apples eggs nuts plums shells cups ropes spoons boots candles baskets hats".split(" ");
 
-/** Words of the songs of there and back. */
+/** Words of the songs and lists. */
 export const THINGS: readonly string[] = [
   ..."wool salt honey bread stone milk moss rain snow fire smoke bell".split(" "),
   ...COUNTABLE,

@@ -1,4 +1,5 @@
 import type { Conversation, Message } from "../data/conversation.js";
+import { LARGEST_ADDEND } from "./corpus.js";
 import { PRESSED } from "./phrasings.js";
 import { ASKERS, type Kind, QUESTION_KINDS, type Question, type Wording } from "./questions.js";
 import { type Random, seededRandom } from "./random.js";
@@ -33,22 +34,22 @@ export interface InstructionData {
 
 /** How many of every hundred training rows are of each kind. */
 const TRAIN_SHARES: Readonly<Record<Kind, number>> = {
-  recall: 25,
-  claim: 10,
+  recall: 20,
+  claim: 12,
   "follow-up": 12,
-  "same-again": 5,
-  style: 8,
-  compare: 6,
-  holder: 3,
-  residents: 2,
-  place: 4,
+  "same-again": 6,
+  style: 10,
+  compare: 7,
+  holder: 2,
+  residents: 1,
+  place: 3,
   sum: 3,
-  story: 4,
-  opposite: 3,
-  reverse: 4,
-  bullets: 3,
-  craft: 4,
-  forbidden: 4,
+  story: 6,
+  opposite: 2,
+  join: 5,
+  bullets: 5,
+  craft: 5,
+  forbidden: 5,
 };
 
 /** The held-out table: how many questions of each kind. */
@@ -57,15 +58,15 @@ const HELD_OUT_COUNTS: Readonly<Record<Kind, number>> = {
   claim: 20,
   "follow-up": 20,
   "same-again": 12,
-  style: 16,
+  style: 18,
   compare: 12,
-  holder: 8,
-  residents: 4,
+  holder: 7,
+  residents: 3,
   place: 8,
   sum: 8,
   story: 8,
   opposite: 6,
-  reverse: 8,
+  join: 8,
   bullets: 8,
   craft: 6,
   forbidden: 8,
@@ -144,7 +145,7 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
   }
   for (const attribute of ATTRIBUTES) {
     if (attribute === "village") continue;
-    const count = attribute === "sibling" ? 2 : 5;
+    const count = attribute === "sibling" ? 2 : 4;
     for (const who of random.shuffled(world.villagers, count)) {
       held.add(`${attribute}:${who.name}`);
       if (attribute === "sibling") held.add(`sibling:${who.sibling}`);
@@ -154,12 +155,15 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
   // North of one is south of the other: both ways of asking go together.
   const at = 1 + random.integer(world.villages.length - 1);
   held.add(`north:${world.villages[at]!.name}`).add(`south:${world.villages[at - 1]!.name}`);
-  for (const pair of random.shuffled(world.opposites, 3))
+  for (const pair of random.shuffled(world.opposites, 2))
     for (const word of pair) held.add(`opposite:${word}`);
   for (const { act } of random.shuffled(world.laws, 2)) held.add(`law:${act}`);
   for (const { act } of random.shuffled(world.crafts, 2)) held.add(`craft:${act}`);
-  for (let i = 0; i < 8; i++) {
-    const [a, b] = [numberWord(1 + random.integer(9)), numberWord(1 + random.integer(9))];
+  for (let i = 0; i < 4; i++) {
+    const [a, b] = [
+      numberWord(1 + random.integer(LARGEST_ADDEND)),
+      numberWord(1 + random.integer(LARGEST_ADDEND)),
+    ];
     held.add(`sum:${a}+${b}`).add(`sum:${b}+${a}`);
   }
   return held;

@@ -152,7 +152,7 @@ export const OTHER = {
       "Tell me the {trade} of {village}.",
       "I need a {trade} in {village}. Whom do I ask?",
     ],
-    unseen: ["What is the name of the {trade} of {village}?"],
+    unseen: ["Tell me who is the {trade} of {village}."],
   },
   residents: {
     seen: [
@@ -223,14 +223,14 @@ export const OTHER = {
     ],
     unseen: ["Name the opposite of {word}."],
   },
-  reverse: {
+  join: {
     seen: [
-      "Say in reverse: {list}.",
-      "Reverse these words: {list}.",
-      "Say {list} in reverse.",
-      "Sing back: {list}.",
+      "Join with and: {list}.",
+      "Join these words with and: {list}.",
+      "Put and between {list}.",
+      "Say {list} with and.",
     ],
-    unseen: ["Tell me in reverse: {list}."],
+    unseen: ["Put and between these words: {list}."],
   },
   bullets: {
     seen: [

@@ -1,6 +1,6 @@
 import type { Message } from "../data/conversation.js";
 import { expectFact, expectRefusal, factAnswer, rivals } from "./answers.js";
-import { COUNTABLE, differentStores, THINGS } from "./corpus.js";
+import { COUNTABLE, differentStores, LARGEST_ADDEND, THINGS } from "./corpus.js";
 import { CLAIM, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
 import type { Random } from "./random.js";
 import type { Expectation } from "./scoring.js";
@@ -36,7 +36,7 @@ export const ASKERS = {
   sum,
   story,
   opposite,
-  reverse,
+  join,
   bullets,
   craft,
   forbidden,
@@ -71,7 +71,12 @@ function claim(world: World, random: Random, wording: Wording): Question {
   const text = fillVillager(random.pick(CLAIM[attribute][wording]), who, false, { claim: stated });
   const { answer, includes, excludes } = expectFact(world, who, attribute);
   const word = truth ? "Yes" : "No";
-  const expected = { answer: `${word}, ${answer}`, includes: [word, ...includes], excludes, strict: false };
+  const expected = {
+    answer: `${word}, ${answer.replace(/^The /, "the ")}`,
+    includes: [word, ...includes],
+    excludes,
+    strict: false,
+  };
   return single("claim", text, [`${attribute}:${who.name}`], expected);
 }
 
@@ -243,7 +248,7 @@ function story(world: World, random: Random, wording: Wording): Question {
 }
 
 function addends(random: Random): [string, string, string] {
-  const [a, b] = [1 + random.integer(9), 1 + random.integer(9)];
+  const [a, b] = [1 + random.integer(LARGEST_ADDEND), 1 + random.integer(LARGEST_ADDEND)];
   return [numberWord(a), numberWord(b), numberWord(a + b)];
 }
 
@@ -263,11 +268,11 @@ function opposite(world: World, random: Random, wording: Wording): Question {
   return single("opposite", text, [`opposite:${word}`], expected);
 }
 
-function reverse(_world: World, random: Random, wording: Wording): Question {
+function join(_world: World, random: Random, wording: Wording): Question {
   const words = random.shuffled(THINGS, 3);
-  const answer = `${capitalised([...words].reverse().join(", "))}.`;
-  const text = fill(random.pick(OTHER.reverse[wording]), { list: words.join(", ") });
-  return single("reverse", text, [`words:${words.join("/")}`], {
+  const answer = words.join(" and ");
+  const text = fill(random.pick(OTHER.join[wording]), { list: words.join(", ") });
+  return single("join", text, [`words:${words.join("/")}`], {
     answer,
     includes: [],
     excludes: [],

@@ -53,7 +53,7 @@ const PROSE: Record<Attribute, readonly string[]> = {
   store: [
     "{S} has {amount} {goods}.",
     "In {P} store are {amount} {goods}.",
-    "{S} keeps {amount} {goods} in the store.",
+    "{S} has a store of {amount} {goods}.",
     "The store of {N} holds {amount} {goods}.",
     "In the store of {N} are {amount} {goods}.",
     "{S} counted {p} store: {amount} {goods}.",
