@@ -1,6 +1,7 @@
 // Module entry: one Instance per JavaScript environment, freed with it.
 #include "addon.h"
 
+#include <c10/core/AutogradState.h>
 #include <c10/util/Exception.h>
 
 namespace camelid {
@@ -37,6 +38,8 @@ Napi::Value setErrorClass(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  // Backward passes of accelerators, too, run on the thread that asks: a custom function's backward is JavaScript.
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   napi_set_instance_data(
       env, new Instance(), [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); }, nullptr);
   exportFunction<setErrorClass>(exports, "setErrorClass");

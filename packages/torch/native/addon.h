@@ -6,6 +6,9 @@
 //  - Nothing here decides. Validation, defaults and policy live in TypeScript.
 //  - Every exported function runs inside `guarded`, so that no C++ exception crosses into V8.
 //  - Handles belong to one JavaScript environment (main thread or worker) and die with it.
+//  - A reference from `HandleTable::get` is good until JavaScript runs or a handle is made; copy the tensor (a counted
+//    pointer) to hold it longer.
+//  - JavaScript is called from its own thread alone: backward passes run on the thread that asked for them (`initialise`).
 #pragma once
 
 #define NAPI_VERSION 9
@@ -13,6 +16,8 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -22,6 +27,7 @@ using Handle = int32_t;
 
 class HandleTable {
  public:
+  /// 0 for an undefined tensor.
   Handle insert(at::Tensor tensor) {
     if (!tensor.defined()) return 0;
     uint32_t slot;
@@ -47,13 +53,17 @@ class HandleTable {
     return slots_[slot].tensor;
   }
 
-  void release(Handle handle) {
-    get(handle).reset();
+  /// Releases the handle and gives its tensor to the caller.
+  at::Tensor take(Handle handle) {
+    at::Tensor tensor = std::move(get(handle));
     const uint32_t slot = static_cast<uint32_t>(handle) & kSlotMask;
     slots_[slot].generation = slots_[slot].generation % kLastGeneration + 1;
     free_.push_back(slot);
     live_--;
+    return tensor;
   }
+
+  void release(Handle handle) { take(handle); }
 
   size_t live() const { return live_; }
 

@@ -1,7 +1,11 @@
-// Backward passes, gradients of leaves, and the grad-mode switch. The graph itself is libtorch's.
+// Backward passes, gradients of leaves, the grad-mode switch, and functions whose backward is JavaScript. The graph itself
+// is libtorch's.
+#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
-#include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <thread>
 
 #include "addon.h"
 
@@ -34,6 +38,60 @@ Napi::Value grad(const Napi::CallbackInfo& info) {
   auto handles = Napi::Array::New(info.Env(), gradients.size());
   for (size_t i = 0; i < gradients.size(); i++) handles.Set(static_cast<uint32_t>(i), handleValue(info.Env(), gradients[i]));
   return handles;
+}
+
+// A JavaScript function in the graph. It lives as long as the graph does, and both live on its thread.
+struct JavaScriptBackward final : torch::CustomClassHolder {
+  JavaScriptBackward(Napi::Function function, size_t numInputs) : function(Napi::Persistent(function)), numInputs(numInputs) {}
+  const Napi::FunctionReference function;
+  const size_t numInputs;
+  const std::thread::id thread = std::this_thread::get_id();
+};
+
+struct CustomFunction : torch::autograd::Function<CustomFunction> {
+  // Not a tensor, so that libtorch takes it neither for an input nor for something to save.
+  struct Recorded {
+    at::Tensor output;
+    c10::intrusive_ptr<torch::CustomClassHolder> backward;
+  };
+
+  static at::Tensor forward(torch::autograd::AutogradContext* context, at::TensorList, const Recorded& recorded) {
+    context->set_materialize_grads(false);
+    context->saved_data["backward"] = c10::IValue::make_capsule(recorded.backward);
+    return recorded.output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outputGradients) {
+    const auto capsule = context->saved_data["backward"].toCapsule();
+    const auto& javascript = static_cast<const JavaScriptBackward&>(*capsule);
+    torch::autograd::variable_list gradients(javascript.numInputs + 1);  // one more for `Recorded`
+    if (!outputGradients[0].defined()) return gradients;
+    // libtorch moves deeply nested passes (60 levels) to threads of its own.
+    TORCH_CHECK(std::this_thread::get_id() == javascript.thread, "backward passes are nested too deeply");
+    const Napi::Env env = javascript.function.Env();
+    const Napi::HandleScope scope(env);
+    const auto handles = javascript.function.Call({handleValue(env, outputGradients[0])}).As<Napi::Array>();
+    for (uint32_t i = 0; i < handles.Length(); i++) {
+      const Handle handle = handles.Get(i).As<Napi::Number>().Int32Value();
+      if (handle != 0) gradients.at(i) = instanceOf(env).tensors.take(handle);
+    }
+    return gradients;
+  }
+};
+
+// recordFunction(output, inputs, backward, always): makes `output` depend on `inputs`. `backward` gets a handle to the
+// output's gradient and returns a handle (or 0) for each input; it owns the first and gives away the others.
+// Returns a new handle when the output itself cannot carry the record because it is one of the inputs, else 0.
+Napi::Value recordFunction(const Napi::CallbackInfo& info) {
+  const at::Tensor output = tensorArgument(info, 0);
+  auto inputs = tensorsArgument(info, 1);
+  // An input that is always differentiable: backward is called although nothing else asks for it.
+  if (info[3].ToBoolean()) inputs.push_back(at::empty({0}).set_requires_grad(true));
+  const CustomFunction::Recorded recorded{
+      output, c10::make_intrusive<JavaScriptBackward>(info[2].As<Napi::Function>(), inputs.size())};
+  const at::Tensor result = CustomFunction::apply(at::TensorList(inputs), recorded);
+  return result.is_same(output) ? Napi::Number::New(info.Env(), 0) : handleValue(info.Env(), result);
 }
 
 Napi::Value setGradEnabled(const Napi::CallbackInfo& info) {
@@ -69,6 +127,7 @@ Napi::Value setGrad(const Napi::CallbackInfo& info) {
 void exportAutograd(Napi::Object exports) {
   exportFunction<backward>(exports, "backward");
   exportFunction<grad>(exports, "grad");
+  exportFunction<recordFunction>(exports, "recordFunction");
   exportFunction<setGradEnabled>(exports, "setGradEnabled");
   exportFunction<isGradEnabled>(exports, "isGradEnabled");
   exportFunction<requiresGrad>(exports, "requiresGrad");

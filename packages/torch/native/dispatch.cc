@@ -3,8 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/function_schema.h>
 
-#include <c10/util/SmallVector.h>
-
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -88,8 +87,14 @@ std::shared_ptr<Operator> resolve(const std::string& fullName) {
   return std::make_shared<Operator>(Operator{*handle, std::move(arguments), inPlace});
 }
 
+// "linear" for "aten::linear": what a person would call it.
+std::string shortName(const Operator& op) {
+  const std::string& name = op.handle.schema().name();
+  return name.substr(name.find("::") + 2);
+}
+
 [[noreturn]] void badArgument(const Operator& op, size_t index, const char* expected) {
-  throw std::invalid_argument(op.handle.schema().name() + ": argument \"" + op.handle.schema().arguments()[index].name() +
+  throw std::invalid_argument(shortName(op) + ": argument \"" + op.handle.schema().arguments()[index].name() +
                               "\" must be " + expected);
 }
 
@@ -99,11 +104,13 @@ double numberFrom(napi_env env, napi_value value, const Operator& op, size_t ind
   return number;
 }
 
+// Up to 2^53, as JavaScript counts; beyond, and for NaN, a conversion would be undefined.
+bool isExactInteger(double number) { return std::abs(number) <= 9007199254740992.0 && number == std::trunc(number); }
+
 int64_t integerFrom(napi_env env, napi_value value, const Operator& op, size_t index) {
   const double number = numberFrom(env, value, op, index);
-  const int64_t integer = static_cast<int64_t>(number);
-  if (static_cast<double>(integer) != number) badArgument(op, index, "an integer");
-  return integer;
+  if (!isExactInteger(number)) badArgument(op, index, "an integer");
+  return static_cast<int64_t>(number);
 }
 
 at::Tensor& tensorFrom(napi_env env, HandleTable& tensors, napi_value value, const Operator& op, size_t index) {
@@ -119,10 +126,11 @@ bool booleanFrom(napi_env env, napi_value value, const Operator& op, size_t inde
 }
 
 std::string stringFrom(napi_env env, napi_value value, const Operator& op, size_t index) {
-  char buffer[256];
   size_t length;
-  if (napi_get_value_string_utf8(env, value, buffer, sizeof buffer, &length) != napi_ok) badArgument(op, index, "a string");
-  return {buffer, length};
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) badArgument(op, index, "a string");
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
 }
 
 template <typename Visit>
@@ -175,14 +183,14 @@ c10::IValue listArgument(napi_env env, HandleTable& tensors, napi_value value, c
   }
 }
 
-// A JavaScript number becomes an integer Scalar when it is one, as a Python literal would, unless the schema says float.
+// A JavaScript number becomes an integer Scalar when it is one, as a Python literal would. Minus zero has no integer.
 c10::Scalar scalarFrom(napi_env env, napi_value value, const Operator& op, size_t index) {
   napi_valuetype type;
   napi_typeof(env, value, &type);
   if (type == napi_boolean) return booleanFrom(env, value, op, index);
   const double number = numberFrom(env, value, op, index);
-  const bool integral = number == std::trunc(number) && std::abs(number) <= 9007199254740991.0;
-  return integral ? c10::Scalar(static_cast<int64_t>(number)) : c10::Scalar(number);
+  const bool integer = isExactInteger(number) && !(number == 0 && std::signbit(number));
+  return integer ? c10::Scalar(static_cast<int64_t>(number)) : c10::Scalar(number);
 }
 
 c10::IValue box(napi_env env, HandleTable& tensors, napi_value value, const Operator& op, size_t index) {
@@ -223,45 +231,42 @@ napi_value unbox(napi_env env, HandleTable& tensors, const c10::IValue& value) {
   return result;
 }
 
-// "linear" for "aten::linear": what a person would call it.
-std::string shortName(const Operator& op) {
-  const std::string& name = op.handle.schema().name();
-  return name.substr(name.find("::") + 2);
-}
-
-// libtorch's message after the operator's name, with the shape of every tensor that was given.
-std::string describeFailure(const Operator& op, const std::vector<std::string>& shapes, const std::string& message) {
-  std::string text = shortName(op) + ": " + message;
-  for (size_t i = 0; i < shapes.size(); i++) text += (i == 0 ? " (given " : ", ") + shapes[i];
-  return shapes.empty() ? text : text + ")";
-}
-
-std::vector<std::string> shapesIn(const Operator& op, const c10::Stack& stack) {
-  std::vector<std::string> shapes;
-  for (size_t i = 0; i < stack.size() && i < op.arguments.size(); i++) {
-    if (!stack[i].isTensor() || !stack[i].toTensor().defined()) continue;
-    std::ostringstream shape;
-    shape << op.handle.schema().arguments()[i].name() << " " << stack[i].toTensor().sizes();
-    shapes.push_back(shape.str());
+void appendShapes(napi_env env, HandleTable& tensors, napi_value value, std::ostringstream& text) {
+  int32_t handle;
+  if (napi_get_value_int32(env, value, &handle) == napi_ok) {
+    text << tensors.get(handle).sizes();
+    return;
   }
-  return shapes;
-}
-
-// Runs the operator. Kernels consume the stack as they go, so shapes are noted before, but only when a second try is needed:
-// on failure the arguments are gone, hence the copy of the (reference counted) stack.
-void run(const Operator& op, c10::Stack& stack) {
-  c10::SmallVector<c10::IValue, 8> arguments(stack.begin(), stack.end());
-  try {
-    op.handle.callBoxed(stack);
-  } catch (const c10::Error& error) {
-    c10::Stack given(arguments.begin(), arguments.end());
-    throw std::runtime_error(describeFailure(op, shapesIn(op, given), error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    throw std::runtime_error(shortName(op) + ": " + error.what());
+  uint32_t length = 0;
+  napi_get_array_length(env, value, &length);
+  for (uint32_t i = 0; i < length && i < 8; i++) {
+    napi_value element;
+    napi_get_element(env, value, i, &element);
+    if (i > 0) text << " ";
+    appendShapes(env, tensors, element, text);
   }
+  if (length > 8) text << " ... " << length << " tensors";
 }
 
-constexpr size_t kMostArguments = 24;
+// libtorch's message after the operator's name, with the shape of every tensor that was given. They are read from the
+// JavaScript values: the kernel has consumed the boxed ones.
+std::string describeFailure(napi_env env, HandleTable& tensors, const Operator& op, const napi_value* values, size_t count,
+                            const std::string& message) {
+  std::ostringstream text;
+  text << shortName(op) << ": " << message;
+  const char* separator = " (given ";
+  for (size_t i = 0; i < op.arguments.size() && i < count; i++) {
+    const Kind kind = op.arguments[i].kind;
+    if ((kind != Kind::Tensor && kind != Kind::TensorList) || isNullish(env, values[i])) continue;
+    text << separator << op.handle.schema().arguments()[i].name() << " ";
+    appendShapes(env, tensors, values[i], text);
+    separator = ", ";
+  }
+  if (*separator == ',') text << ")";
+  return text.str();
+}
+
+constexpr size_t kMostArguments = 32;
 
 // call(operatorNumber, ...arguments). Written on the C API: it is the one hot path of the addon.
 napi_value call(napi_env env, napi_callback_info info) {
@@ -280,23 +285,37 @@ napi_value call(napi_env env, napi_callback_info info) {
     auto& slot = instance.operators[number];
     if (!slot) slot = resolve(instance.operatorNames[number]);
     const Operator& op = *slot;
+    const napi_value* given = values + 1;
+    const size_t numGiven = count - 1;
+    if (numGiven > op.arguments.size() || op.arguments.size() > kMostArguments) {
+      throw std::invalid_argument(shortName(op) + ": takes " + std::to_string(op.arguments.size()) + " arguments, not " +
+                                  std::to_string(numGiven));
+    }
 
     const auto& schemaArguments = op.handle.schema().arguments();
     c10::Stack stack;
     stack.reserve(std::max<size_t>(op.arguments.size(), 4));
     for (size_t i = 0; i < op.arguments.size(); i++) {
       napi_valuetype type = napi_undefined;
-      if (i + 1 < count && i < kMostArguments) napi_typeof(env, values[i + 1], &type);
+      if (i < numGiven) napi_typeof(env, given[i], &type);
       if (type == napi_undefined && schemaArguments[i].default_value()) {
         stack.push_back(*schemaArguments[i].default_value());
       } else if (type == napi_undefined || type == napi_null) {
         if (!op.arguments[i].optional) badArgument(op, i, "given");
         stack.emplace_back();
       } else {
-        stack.push_back(box(env, instance.tensors, values[i + 1], op, i));
+        stack.push_back(box(env, instance.tensors, given[i], op, i));
       }
     }
-    run(op, stack);
+    try {
+      op.handle.callBoxed(stack);
+    } catch (const c10::Error& error) {
+      throw std::runtime_error(describeFailure(env, instance.tensors, op, given, numGiven, error.what_without_backtrace()));
+    } catch (const Napi::Error&) {
+      throw;  // a custom function's backward, inside an operator that runs a backward pass
+    } catch (const std::exception& error) {
+      throw std::runtime_error(describeFailure(env, instance.tensors, op, given, numGiven, error.what()));
+    }
 
     if (op.inPlace || stack.empty()) return nullptr;
     if (stack.size() == 1) return unbox(env, instance.tensors, stack[0]);

@@ -1,4 +1,4 @@
-// CPU memory: a caching allocator of 64-byte-aligned blocks for libtorch, its counters, and read-only file mappings.
+// CPU memory: a caching allocator of 64-byte-aligned blocks for libtorch, its counters, and private mappings of files.
 //
 // Why our own: glibc hands large blocks back to the system and faults them in again at every step (page clearing took up
 // to a third of a step), or keeps fragments that no counter explains. Here every byte is counted, blocks are reused by
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -27,6 +28,7 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kLarge = size_t{1} << 20;  // from here on blocks come from mmap, with huge pages where there are any
 constexpr size_t kCachedFloor = size_t{256} << 20;
+constexpr size_t kMostBytes = size_t{1} << 48;  // no machine has more, and sums of sizes below stay exact
 
 // The header sits in the 64 bytes before the data, so that a block can be freed by its address alone.
 struct Header {
@@ -64,21 +66,11 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   void* take(size_t bytes) {
+    TORCH_CHECK(bytes <= kMostBytes, "out of CPU memory: a tensor of ", bytes, " bytes was asked for");
     const size_t blockBytes = roundUp(bytes);
-    char* block = nullptr;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = free_.lower_bound(blockBytes);
-      // A block up to a quarter larger than needed is better than new memory.
-      if (found != free_.end() && found->first <= blockBytes + blockBytes / 4) {
-        block = found->second;
-        cachedBytes_ -= found->first;
-        free_.erase(found);
-      }
-    }
+    char* block = fromCache(blockBytes);
     if (block == nullptr) block = fresh(blockBytes);
-    auto* header = reinterpret_cast<Header*>(block);
-    header->requestedBytes = bytes;
+    reinterpret_cast<Header*>(block)->requestedBytes = bytes;
     raise(peakBytes, liveBytes += bytes);
     return block + kAlignment;
   }
@@ -94,23 +86,40 @@ class CachingAllocator final : public c10::Allocator {
     if (cachedBytes_ > limit) shrinkTo(limit / 2);
   }
 
+  char* fromCache(size_t blockBytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = free_.lower_bound(blockBytes);
+    // A block up to a quarter larger than needed is better than new memory.
+    if (found == free_.end() || found->first > blockBytes + blockBytes / 4) return nullptr;
+    char* block = found->second;
+    cachedBytes_ -= found->first;
+    free_.erase(found);
+    return block;
+  }
+
   char* fresh(size_t blockBytes) {
     const size_t total = blockBytes + kAlignment;
-    void* block = nullptr;
-    if (blockBytes >= kLarge) {
-      block = mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (block == MAP_FAILED) block = nullptr;
-#ifdef MADV_HUGEPAGE
-      else madvise(block, total, MADV_HUGEPAGE);
-#endif
-    } else if (posix_memalign(&block, kAlignment, total) != 0) {
-      block = nullptr;
+    void* block = fromSystem(total);
+    if (block == nullptr) {
+      emptyCache();
+      block = fromSystem(total);
     }
     TORCH_CHECK(block != nullptr, "out of CPU memory: ", total, " more bytes were asked for, ", liveBytes.load(),
-                " are in live tensors, ", cachedBytes_, " are cached");
-    reinterpret_cast<Header*>(block)->blockBytes = blockBytes;
+                " are in live tensors");
+    static_cast<Header*>(block)->blockBytes = blockBytes;
     raise(peakReservedBytes, reservedBytes += blockBytes);
     return static_cast<char*>(block);
+  }
+
+  static void* fromSystem(size_t total) {
+    void* block = nullptr;
+    if (total < kLarge + kAlignment) return posix_memalign(&block, kAlignment, total) == 0 ? block : nullptr;
+    block = mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+    madvise(block, total, MADV_HUGEPAGE);
+#endif
+    return block;
   }
 
   // Largest first: few calls give back the most. The caller holds the lock.

@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/core/ScalarType.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "addon.h"
@@ -30,30 +31,30 @@ Napi::Array shapeValue(Napi::Env env, at::IntArrayRef sizes) {
 
 // fromBytes(typedArray, shape, dtype): a contiguous CPU tensor holding a copy of the bytes.
 Napi::Value fromBytes(const Napi::CallbackInfo& info) {
-  const auto bytes = info[0].As<Napi::TypedArray>();
-  const auto shape = shapeArgument(info[1]);
-  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtypeArgument(info[2])));
-  if (tensor.nbytes() != bytes.ByteLength()) {
+  bool isTypedArray = false;
+  napi_is_typedarray(info.Env(), info[0], &isTypedArray);
+  if (!isTypedArray) throw std::invalid_argument("fromBytes: the data must be a typed array");
+  const auto source = info[0].As<Napi::TypedArray>();
+  void* data = nullptr;  // asked for directly: the memory may be shared between threads
+  napi_get_typedarray_info(info.Env(), source, nullptr, nullptr, &data, nullptr, nullptr);
+  at::Tensor tensor = at::empty(shapeArgument(info[1]), at::TensorOptions().dtype(dtypeArgument(info[2])));
+  if (tensor.nbytes() != source.ByteLength()) {
     throw std::invalid_argument("the shape needs " + std::to_string(tensor.nbytes()) + " bytes, the data has " +
-                                std::to_string(bytes.ByteLength()));
+                                std::to_string(source.ByteLength()));
   }
-  if (tensor.nbytes() > 0) {
-    const auto* source = static_cast<const uint8_t*>(bytes.ArrayBuffer().Data()) + bytes.ByteOffset();
-    std::memcpy(tensor.mutable_data_ptr(), source, tensor.nbytes());
-  }
+  if (tensor.nbytes() > 0) std::memcpy(tensor.mutable_data_ptr(), data, tensor.nbytes());
   return handleValue(info.Env(), tensor);
 }
 
-// toBytes(handle): an ArrayBuffer with a copy of a contiguous CPU tensor's bytes.
+// toBytes(handle, dtype): an ArrayBuffer with a copy of the elements, converted to dtype, row-major.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
-  const at::Tensor& tensor = tensorArgument(info, 0);
-  TORCH_CHECK(tensor.is_cpu() && tensor.is_contiguous(), "toBytes: the tensor must be contiguous and on the CPU");
+  const at::Tensor tensor = tensorArgument(info, 0).detach().to(at::kCPU, dtypeArgument(info[1])).contiguous();
   auto buffer = Napi::ArrayBuffer::New(info.Env(), tensor.nbytes());
   if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.const_data_ptr(), tensor.nbytes());
   return buffer;
 }
 
-// view of the tensor's own memory, valid only while the caller holds the tensor and only until it returns (see withBytes)
+// Address of the first element, for tests of alignment.
 Napi::Value dataAddress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(tensorArgument(info, 0).const_data_ptr())));
 }
@@ -81,11 +82,13 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// releaseAll(handles, count): the first `count` of an Int32Array
 Napi::Value releaseAll(const Napi::CallbackInfo& info) {
   auto& tensors = instanceOf(info.Env()).tensors;
   const auto handles = info[0].As<Napi::Int32Array>();
-  const size_t count = info[1].As<Napi::Number>().Uint32Value();
-  for (size_t i = 0; i < count; i++) tensors.release(handles[i]);
+  const size_t count = std::min<size_t>(info[1].As<Napi::Number>().Uint32Value(), handles.ElementLength());
+  const int32_t* handle = handles.Data();
+  for (size_t i = 0; i < count; i++) tensors.release(handle[i]);
   return info.Env().Undefined();
 }
 

@@ -24,20 +24,27 @@ export function callOperator(name: string, ...args: Value[]): unknown {
     };
     resolved.set(name, operator);
   }
-  const result = native.call(operator.number, ...args.map(toNative));
-  const { inPlace, returns } = operator.schema;
-  if (inPlace) return args[0];
+  const { args: parameters, returns, returnedArgument } = operator.schema;
+  const result = native.call(
+    operator.number,
+    ...args.map((arg, i) => toNative(arg, name, parameters[i]?.type)),
+  );
+  if (returnedArgument !== undefined) return args[returnedArgument];
   return returns.length > 1
     ? returns.map((type, i) => fromNative(type, (result as unknown[])[i]))
     : fromNative(returns[0], result);
 }
 
 /** The native side then says which name it does not know. */
-const NO_SCHEMA: Schema = { operator: "", args: [], returns: [], inPlace: false };
+const NO_SCHEMA: Schema = { operator: "", args: [], returns: [], returnedArgument: undefined };
 
-function toNative(value: Value): unknown {
+function toNative(value: Value, name: string, type: string | undefined): unknown {
   if (value instanceof Tensor) return value.handle;
-  return Array.isArray(value) ? value.map(toNative) : value;
+  if (Array.isArray(value)) return value.map((item) => toNative(item, name, type));
+  // Tensors travel as numbers: a number in the place of one would be taken for somebody's.
+  if (type?.startsWith("Tensor") && value != null)
+    throw new TypeError(`${name}: ${String(value)} is not a tensor`);
+  return value;
 }
 
 function fromNative(type: string | undefined, value: unknown): unknown {

@@ -4,18 +4,18 @@
  */
 import { LifetimeError } from "./errors.js";
 import { type Handle, native } from "./native.js";
-import { currentScope } from "./scope.js";
+import { currentScope, type TensorScope } from "./scope.js";
 
 export abstract class TensorHandle implements Disposable {
   /** Shown in errors, so that "used after disposal" names the tensor. */
   name: string | undefined = undefined;
   #handle: Handle;
+  /** What the engine was told about; undefined while a scope owns the tensor. */
+  #ownBytes: number | undefined = undefined;
 
   constructor(handle: Handle) {
     this.#handle = handle;
-    const scope = currentScope();
-    if (scope === undefined) adopt(this, handle);
-    else scope.add(this);
+    this.moveTo(currentScope());
   }
 
   /** @internal The native handle. @throws {LifetimeError} after disposal */
@@ -41,28 +41,40 @@ export abstract class TensorHandle implements Disposable {
   /** @internal Marks the tensor as disposed and gives its handle to the caller, who must release it. 0 when it already was. */
   surrender(): Handle {
     const handle = this.#handle;
-    if (handle !== 0) {
-      this.#handle = 0;
-      disown(this, handle);
+    this.#handle = 0;
+    if (this.#ownBytes !== undefined && handle !== 0) {
+      safetyNet.unregister(this);
+      native.adjustExternalMemory(-this.#ownBytes);
     }
     return handle;
+  }
+
+  /**
+   * @internal Gives the tensor to a scope, or to nobody: then the engine learns how many bytes hang on the small object, and
+   * the tensor is freed and counted as a leak should the object become unreachable.
+   */
+  moveTo(scope: TensorScope | undefined): void {
+    if (this.#handle === 0) return;
+    if (scope !== undefined) {
+      scope.add(this);
+      return;
+    }
+    const bytes = native.bytesOf(this.#handle);
+    const origin = TRACE ? new Error().stack?.split("\n").slice(3, 8).join("\n") : undefined;
+    this.#ownBytes = bytes;
+    native.adjustExternalMemory(bytes);
+    safetyNet.register(this, { handle: this.#handle, bytes, origin }, this);
   }
 }
 
 function usedAfterDisposal(name: string | undefined): LifetimeError {
-  return new LifetimeError(
-    "ERR_TENSOR_DISPOSED",
-    `${name === undefined ? "a tensor" : `tensor "${name}"`} was used after it was disposed.`,
-    {
-      fix: "keep it with scope.keep(tensor), or dispose of it later.",
-    },
-  );
+  const which = name === undefined ? "a tensor" : `tensor "${name}"`;
+  return new LifetimeError("ERR_TENSOR_DISPOSED", `${which} was used after it was disposed.`, {
+    fix: "keep it with scope.keep(tensor), or dispose of it later.",
+  });
 }
 
-// --- tensors outside any scope: counted, told to the engine, and caught when they leak ---
-
 const TRACE = process.env.CAMELID_TENSOR_STACKS === "1";
-const adopted = new WeakMap<TensorHandle, number>();
 const leaks: string[] = [];
 let leakCount = 0;
 
@@ -75,27 +87,10 @@ const safetyNet = new FinalizationRegistry<{ handle: Handle; bytes: number; orig
   },
 );
 
-/** @internal A tensor that no scope owns: the engine learns how many bytes hang on the small object. */
-export function adopt(tensor: TensorHandle, handle: Handle): void {
-  const bytes = native.bytesOf(handle);
-  const origin = TRACE ? new Error().stack?.split("\n").slice(3, 8).join("\n") : undefined;
-  adopted.set(tensor, bytes);
-  native.adjustExternalMemory(bytes);
-  safetyNet.register(tensor, { handle, bytes, origin }, tensor);
-}
-
-function disown(tensor: TensorHandle, _handle: Handle): void {
-  const bytes = adopted.get(tensor);
-  if (bytes === undefined) return;
-  adopted.delete(tensor);
-  safetyNet.unregister(tensor);
-  native.adjustExternalMemory(-bytes);
-}
-
 /**
  * Tensors that nobody disposed and the garbage collector found. `origins` holds where they were made when the process runs
  * with CAMELID_TENSOR_STACKS=1.
  */
 export function leakReport(): { leaked: number; origins: readonly string[] } {
-  return { leaked: leakCount, origins: leaks };
+  return { leaked: leakCount, origins: [...leaks] };
 }

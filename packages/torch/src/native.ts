@@ -33,7 +33,7 @@ interface Native {
   operatorNames(): string[];
 
   fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number): Handle;
-  toBytes(handle: Handle): ArrayBuffer;
+  toBytes(handle: Handle, dtype: number): ArrayBuffer;
   dataAddress(handle: Handle): number;
   shapeOf(handle: Handle): number[];
   stridesOf(handle: Handle): number[];
@@ -56,6 +56,12 @@ interface Native {
     createGraph: boolean,
     allowUnused: boolean,
   ): Handle[];
+  recordFunction(
+    output: Handle,
+    inputs: Handle[],
+    backward: (gradOutput: Handle) => Handle[],
+    always: boolean,
+  ): Handle;
   setGradEnabled(enabled: boolean): boolean;
   isGradEnabled(): boolean;
   requiresGrad(handle: Handle): boolean;
@@ -97,7 +103,17 @@ function load(): Native {
     });
   }
   loaded.setErrorClass(NativeError);
-  loaded.registerOperators(OPERATORS);
+  // The generated functions count from 0. A second copy would not share scopes and tensors with the first anyway.
+  if (loaded.registerOperators(OPERATORS) !== 0) {
+    throw new InstallationError(
+      "ERR_TORCH_TWICE",
+      "two copies of @camelid/torch were loaded in one thread.",
+      {
+        where: import.meta.url,
+        fix: "import it by one path: sources and build are two copies.",
+      },
+    );
+  }
   // The binding itself links the CPU library alone; accelerator libraries register their kernels when they are loaded.
   for (const library of binding.acceleratorLibraries) loaded.loadLibrary(library);
   return loaded;

@@ -1,5 +1,6 @@
 /** Safetensors files as tensors: mapped where the bytes are aligned, copied where they are not. */
 import { type DType, dtypeCode, elementSize } from "./dtype.js";
+import { SafetensorsError } from "./errors.js";
 import { native } from "./native.js";
 import { SAFETENSORS_DTYPES, type SafetensorsDType } from "./safetensors-format.js";
 import { readSafetensorsHeader } from "./safetensors-reader.js";
@@ -18,7 +19,7 @@ export interface SafetensorsFile {
 /**
  * Reads a file. Tensors whose bytes start at a multiple of 64 share one private mapping of the file, which costs no memory
  * until a page is touched; the others are copied into aligned memory. `names` picks some.
- * @throws {SafetensorsError} when the file is not sound
+ * @throws {SafetensorsError} when the file is not sound, or lacks one of `names`
  */
 export function readSafetensors(
   path: string,
@@ -26,6 +27,10 @@ export function readSafetensors(
 ): SafetensorsFile {
   const header = readSafetensorsHeader(path);
   const wanted = options.names === undefined ? undefined : new Set(options.names);
+  for (const name of wanted ?? []) {
+    if (!header.tensors.has(name))
+      throw new SafetensorsError("ERR_SAFETENSORS_NAME", `there is no tensor "${name}".`, { where: path });
+  }
   const entries = [...header.tensors].filter(([name]) => wanted === undefined || wanted.has(name));
   const handles = native.mapTensors(
     path,

@@ -11,8 +11,8 @@ export interface Schema {
   operator: string;
   args: Argument[];
   returns: string[];
-  /** Returns its first argument, changed. */
-  inPlace: boolean;
+  /** Position of the argument that is changed and returned: 0 for `add_`, that of `out` for `add.out`. */
+  returnedArgument: number | undefined;
 }
 
 export function parseSchema(text: string): Schema {
@@ -21,15 +21,18 @@ export function parseSchema(text: string): Schema {
   const [, operator = "", argumentText = "", returnText = ""] = match;
   let keywordOnly = false;
   const args: Argument[] = [];
-  for (const part of splitAtCommas(argumentText)) {
-    if (part === "*") keywordOnly = true;
-    else args.push(parseArgument(part, keywordOnly));
-  }
+  const parts = splitAtCommas(argumentText).filter((part) => {
+    keywordOnly ||= part === "*";
+    if (part !== "*") args.push(parseArgument(part, keywordOnly));
+    return part !== "*";
+  });
   // Returns may be named: "(Tensor values, Tensor indices)".
   const returns = splitAtCommas(returnText.replace(/^\((.*)\)$/, "$1")).map(
     (part) => withoutAliasMarks(part).split(" ")[0]!,
   );
-  return { operator, args, returns, inPlace: /^Tensor\(a!\)$/.test(returnText) };
+  const alias = /^Tensor(\(\w!\))$/.exec(returnText)?.[1];
+  const returnedArgument = alias === undefined ? undefined : parts.findIndex((part) => part.includes(alias));
+  return { operator, args, returns, returnedArgument };
 }
 
 function parseArgument(text: string, keywordOnly: boolean): Argument {

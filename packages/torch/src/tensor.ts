@@ -1,10 +1,9 @@
 /** The tensor: properties and copies here, every operator in the generated base class. */
 import { backward } from "./autograd.js";
-import { type Device, type DType, dtypeName } from "./dtype.js";
+import { type Device, type DType, dtypeCode, dtypeName } from "./dtype.js";
 import { TensorMethods } from "./generated/tensor-methods.js";
-import { adopt } from "./handle.js";
 import { native } from "./native.js";
-import { TensorScope } from "./scope.js";
+import { refusePromise, TensorScope } from "./scope.js";
 import { setTensorClass } from "./wrap.js";
 
 export class Tensor extends TensorMethods {
@@ -64,6 +63,11 @@ export class Tensor extends TensorMethods {
   }
 
   set grad(gradient: Tensor | undefined) {
+    if (gradient !== undefined && String(gradient.shape) !== String(this.shape)) {
+      throw new RangeError(
+        `grad: a gradient of shape [${gradient.shape}] for a tensor of shape [${this.shape}]`,
+      );
+    }
     native.setGrad(this.handle, gradient === undefined ? null : gradient.handle);
   }
 
@@ -82,7 +86,7 @@ export class Tensor extends TensorMethods {
   item(): number {
     if (this.numel !== 1)
       throw new RangeError(`item(): the tensor has ${this.numel} elements, shape [${this.shape}]`);
-    return this.toArray()[0]!;
+    return Number(this.toTypedArray()[0]);
   }
 
   /** All elements in row-major order, copied. bfloat16 and float16 come as Float32Array, int64 as BigInt64Array, bool as Uint8Array. */
@@ -95,11 +99,7 @@ export class Tensor extends TensorMethods {
     | Int8Array
     | Uint8Array {
     const half = this.dtype === "bfloat16" || this.dtype === "float16";
-    using plain = new Tensor(native.alias(this.handle))
-      .detach()
-      .to({ device: "cpu", ...(half ? { dtype: "float32" } : {}) });
-    using contiguous = plain.contiguous();
-    const bytes = native.toBytes(contiguous.handle);
+    const bytes = native.toBytes(this.handle, dtypeCode(half ? "float32" : this.dtype));
     switch (this.dtype) {
       case "float64":
         return new Float64Array(bytes);
@@ -123,9 +123,7 @@ export class Tensor extends TensorMethods {
 
   /** The elements' own bytes, row-major and little-endian, copied. */
   toBytes(): Uint8Array {
-    using plain = this.detach().to({ device: "cpu" });
-    using contiguous = plain.contiguous();
-    return new Uint8Array(native.toBytes(contiguous.handle));
+    return new Uint8Array(native.toBytes(this.handle, dtypeCode(this.dtype)));
   }
 
   /** All elements in row-major order, as numbers. */
@@ -146,20 +144,24 @@ export class Tensor extends TensorMethods {
 setTensorClass(Tensor);
 
 /**
- * Opens a scope (see `scope.ts`), or runs `body` in one and keeps the tensor or tensors that it returns.
+ * Opens a scope (see `scope.ts`), or runs `body` in one and keeps the tensors that it returns: one, or the members of an
+ * array or plain object.
  */
 export function tensorScope(): TensorScope;
 export function tensorScope<T>(body: () => T): T;
 export function tensorScope<T>(body?: () => T): TensorScope | T {
-  const scope = new TensorScope((tensor) => adopt(tensor, tensor.handle));
-  if (body === undefined) return scope;
-  try {
-    const result = body();
-    if (result instanceof Tensor) scope.keep(result);
-    else if (Array.isArray(result) && result.every((item) => item instanceof Tensor))
-      scope.keep(result as Tensor[]);
-    return result;
-  } finally {
-    scope[Symbol.dispose]();
-  }
+  if (body === undefined) return new TensorScope();
+  using scope = new TensorScope();
+  const result = body();
+  refusePromise(result);
+  scope.keep(tensorsIn(result));
+  return result;
+}
+
+function tensorsIn(value: unknown): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  if (Array.isArray(value)) return value.flatMap(tensorsIn);
+  const isPlain =
+    typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isPlain ? Object.values(value).flatMap(tensorsIn) : [];
 }

@@ -19,9 +19,9 @@ export function ones(size: readonly number[], options?: { dtype?: DType | null |
   return wrap(native.call(138, size, options?.dtype == null ? undefined : dtypeCode(options?.dtype), undefined, options?.device));
 }
 
-/** filled with one value. `aten::full` */
+/** filled with one value, float32 unless dtype says otherwise. `aten::full` */
 export function full(size: readonly number[], fillValue: number, options?: { dtype?: DType | null | undefined; device?: Device | null | undefined }): Tensor {
-  return wrap(native.call(139, size, fillValue, options?.dtype == null ? undefined : dtypeCode(options?.dtype), undefined, options?.device));
+  return wrap(native.call(139, size, fillValue, dtypeCode(options?.dtype ?? "float32"), undefined, options?.device));
 }
 
 /** zeros of another tensor's shape, dtype and device. `aten::zeros_like` */
@@ -44,7 +44,7 @@ export function fullLike(self: Tensor, fillValue: number, options?: { dtype?: DT
   return wrap(native.call(143, self.handle, fillValue, options?.dtype == null ? undefined : dtypeCode(options?.dtype), undefined, options?.device));
 }
 
-/** start, start + step, ... below end. `aten::arange.start_step` */
+/** start, start + step, ... below end; int64 when all are whole numbers. `aten::arange.start_step` */
 export function arange(start: number, end: number, step?: number | undefined, options?: { dtype?: DType | null | undefined; device?: Device | null | undefined }): Tensor {
   return wrap(native.call(144, start, end, step, options?.dtype == null ? undefined : dtypeCode(options?.dtype), undefined, options?.device));
 }

@@ -82,6 +82,7 @@ function compileFlags(libtorch: Libtorch): string[] {
     "-std=c++20",
     "-O2",
     "-fPIC",
+    "-DNDEBUG",
     "-DNAPI_CPP_EXCEPTIONS",
     "-DNODE_ADDON_API_DISABLE_DEPRECATED",
   ];
