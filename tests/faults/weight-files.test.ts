@@ -13,7 +13,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 /** Files here have 1 to 8 kB; what one reading may allocate besides, garbage included. */
 const MAX_MEGABYTES = 16;
-const MAX_MILLISECONDS = 1000;
+const MAX_MILLISECONDS = 5000;
 
 function megabytesInUse(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -62,7 +62,7 @@ test.each([
   });
   // Both outcomes have to occur, or the mutations are too weak or too strong to test anything.
   expect(outcomes.get("read")).toBeGreaterThan(rounds / 100);
-  expect(outcomes.size).toBeGreaterThan(6);
+  expect(outcomes.size).toBeGreaterThan(4);
 });
 
 test.each([

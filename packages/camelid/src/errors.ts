@@ -54,6 +54,11 @@ export class ModelError extends CamelidError {
   readonly exitCode = 2;
 }
 
+/** A model hub cannot be reached, or does not send what it promised. */
+export class HubError extends CamelidError {
+  readonly exitCode = 1;
+}
+
 /** A run folder or a checkpoint is damaged, incomplete or belongs to something else. */
 export class CheckpointError extends CamelidError {
   readonly exitCode = 2;

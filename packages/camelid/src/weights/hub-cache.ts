@@ -1,0 +1,150 @@
+import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { ModelError, SettingsError } from "../errors.js";
+import { writeFileAtomic, writeFolderAtomic } from "../run/atomic-write.js";
+import { cacheDirectory } from "../run/cache-directory.js";
+import { listRevision } from "./hub-api.js";
+import { downloadBlob } from "./hub-download.js";
+import type { HubClient } from "./hub-request.js";
+import { modelFiles } from "./model-files.js";
+
+/**
+ * Models by name. `org/name` or `org/name@revision` is fetched from a hub that speaks the API of Hugging Face, once;
+ * anything that is a folder on this machine is that folder. In the cache:
+ *
+ *     hub/org--name/refs/main             the commit that a branch or tag stood for when it was last asked
+ *     hub/org--name/blobs/<hash>          files by content: a new commit downloads only what has changed
+ *     hub/org--name/snapshots/<commit>/   a model folder, complete or absent, hard links into blobs
+ */
+export interface ResolveOptions {
+  /** `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` are honoured. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Default: the folder of {@link cacheDirectory}. */
+  cache?: string;
+  /** Use only what is in the cache. Default: whether `HF_HUB_OFFLINE` is set. */
+  offline?: boolean;
+  onProgress?: (progress: HubProgress) => void;
+  signal?: AbortSignal;
+  /** Waits between tries. */
+  sleep?: (milliseconds: number) => Promise<void>;
+}
+
+export interface HubProgress {
+  file: string;
+  /** Of all files together, found in the cache or received. */
+  doneBytes: number;
+  totalBytes: number;
+}
+
+export interface ResolvedModel {
+  folder: string;
+  /** Where it came from, unless it is a folder of the user's: for lineage and model cards. */
+  hub?: { id: string; revision: string; commit: string };
+}
+
+/**
+ * A local folder for a model's name.
+ * @throws {ModelError} when there is no such folder, model or revision, or access to it
+ * @throws {HubError} when the hub cannot be reached or sends something else than it lists
+ * @throws {SettingsError} when `HF_ENDPOINT` is no address
+ */
+export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
+  if (existsSync(name) && statSync(name).isDirectory()) return { folder: name };
+  const { id, revision } = parseHubId(name);
+  const { env = process.env } = options;
+  const repository = join(options.cache ?? cacheDirectory(), "hub", id.replace("/", "--"));
+  const snapshot = (commit: string) => join(repository, "snapshots", commit);
+  const ref = join(repository, "refs", encodeURIComponent(revision));
+  const pinned = /^[0-9a-f]{40}$/.test(revision);
+
+  if (pinned && existsSync(snapshot(revision))) {
+    return { folder: snapshot(revision), hub: { id, revision, commit: revision } };
+  }
+  if (options.offline ?? isSet(env.HF_HUB_OFFLINE)) {
+    const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
+    if (existsSync(snapshot(commit))) return { folder: snapshot(commit), hub: { id, revision, commit } };
+    throw new ModelError("ERR_HUB_OFFLINE", `${name} is not in the cache, and the network is switched off.`, {
+      where: repository,
+      fix: "unset HF_HUB_OFFLINE for the first use of a model, or give the path of a local folder.",
+    });
+  }
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const hub: HubClient = {
+    endpoint: endpointOf(env),
+    token: env.HF_TOKEN?.trim() || undefined,
+    signal: options.signal,
+    sleep: options.sleep ?? ((milliseconds) => setTimeout(milliseconds, undefined, signal)),
+  };
+  const { commit, files } = await listRevision(hub, id, revision);
+  if (!existsSync(snapshot(commit))) {
+    const wanted = modelFiles(files, `${hub.endpoint}/${id}`);
+    await download(hub, repository, { id, commit }, wanted, options.onProgress);
+  }
+  // Last: a branch is known here only once its files are.
+  if (!pinned) {
+    mkdirSync(join(repository, "refs"), { recursive: true });
+    writeFileAtomic(ref, `${commit}\n`);
+  }
+  return { folder: snapshot(commit), hub: { id, revision, commit } };
+}
+
+async function download(
+  hub: HubClient,
+  repository: string,
+  source: { id: string; commit: string },
+  files: ReturnType<typeof modelFiles>,
+  onProgress: ResolveOptions["onProgress"],
+): Promise<void> {
+  const blobs = join(repository, "blobs");
+  mkdirSync(blobs, { recursive: true });
+  const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+  const paths: [name: string, blob: string][] = [];
+  let before = 0;
+  for (const file of files) {
+    const report = (bytes: number) =>
+      onProgress?.({ file: file.name, doneBytes: before + bytes, totalBytes });
+    paths.push([file.name, await downloadBlob(hub, blobs, source, file, report)]);
+    before += file.size;
+  }
+  const snapshot = join(repository, "snapshots", source.commit);
+  try {
+    await writeFolderAtomic(snapshot, (folder) => {
+      for (const [name, blob] of paths) linkOrCopy(blob, join(folder, name));
+    });
+  } catch (error) {
+    if (!existsSync(snapshot)) throw error; // else another process was faster
+  }
+}
+
+/** Not every file system has hard links (exFAT, some network disks). */
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
+
+/** @throws {ModelError} when this is neither a name on the hub nor a folder */
+function parseHubId(name: string): { id: string; revision: string } {
+  const match = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?$/.exec(name);
+  const [, id, revision = "main"] = match ?? [];
+  if (id !== undefined && !name.includes("..")) return { id, revision };
+  throw new ModelError("ERR_MODEL_NAME", `there is no folder "${name}", and it is not a name on the hub.`, {
+    where: name,
+    fix: "give a folder that exists, or org/name, or org/name@revision such as allenai/tulu-2-7b@main.",
+  });
+}
+
+function endpointOf(env: Readonly<Record<string, string | undefined>>): string {
+  const endpoint = (env.HF_ENDPOINT?.trim() || "https://huggingface.co").replace(/\/+$/, "");
+  if (/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : "")) return endpoint;
+  throw new SettingsError("ERR_HUB_ENDPOINT", `HF_ENDPOINT is "${endpoint}", which is no web address.`, {
+    where: "environment variable HF_ENDPOINT",
+    fix: "set it to an address such as https://huggingface.co, or unset it.",
+  });
+}
+
+/** As Hugging Face's own library reads its switches. */
+const isSet = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
