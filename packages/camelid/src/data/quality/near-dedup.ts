@@ -95,18 +95,28 @@ export class NearDeduplicator {
   }
 
   process(row: Conversation): void {
-    const { scanner, sketches } = this;
-    const counts = this.perSource.of(row.dataset);
-    counts.rows++;
-    this.sourceOf.push(this.sources.id(row.dataset));
+    this.add(row.dataset, this.sketch(row));
+  }
+
+  /** The row's sketch; undefined when it has no word. Depends on the row and the options only: any thread may make it. */
+  sketch(row: Conversation): Uint8Array | undefined {
+    const { scanner, hasher } = this;
     scanner.reset();
     for (const { content } of keyMessages(row, this.settings.key)) scanner.append(content);
-    const { bytes, offset } = sketches.next();
-    const hasWords = this.hasher.sketch(scanner.hashes, scanner.count, bytes, offset);
-    if (!hasWords) {
+    const sketch = new Uint8Array(hasher.size);
+    return hasher.sketch(scanner.hashes, scanner.count, sketch, 0) ? sketch : undefined;
+  }
+
+  /** Takes the next row as its source and the sketch that `sketch` of the same options made. */
+  add(source: string, sketch: Uint8Array | undefined): void {
+    const counts = this.perSource.of(source);
+    counts.rows++;
+    this.sourceOf.push(this.sources.id(source));
+    const { bytes, offset } = this.sketches.next();
+    if (sketch === undefined) {
       counts.withoutWords++;
-      sketches.markEmpty();
-    }
+      this.sketches.markEmpty();
+    } else bytes.set(sketch, offset);
   }
 
   finish(): NearDedupResult {
