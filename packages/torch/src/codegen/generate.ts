@@ -25,9 +25,9 @@ const numberOf = (operator: string): number => {
 
 function schemasOf(entry: OpEntry): Schema[] {
   return entry.overloads.map((overload) => {
-    const text = addon.schemaOf(`aten::${overload}`);
-    if (text === null)
-      throw new Error(`this libtorch has no operator aten::${overload} (table line "${entry.name}")`);
+    const name = overload.includes("::") ? overload : `aten::${overload}`;
+    const text = addon.schemaOf(name);
+    if (text === null) throw new Error(`this libtorch has no operator ${name} (table line "${entry.name}")`);
     return parseSchema(text);
   });
 }

@@ -166,6 +166,9 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   mseLoss      mse_loss                     squared difference
   scaledDotProductAttention scaled_dot_product_attention softmax(query @ key.T * scale + mask) @ value
   fusedAdamw_  _fused_adamw_                one AdamW step on lists of tensors, in place
+  fusedRmsNorm camelid::rms_norm            x / sqrt(mean(x^2) + eps), rounded to x's dtype, times weight; one pass (native/fused.cc)
+  fusedRope    camelid::rope                rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32
+  fusedSwiglu  camelid::swiglu              silu(gate) * up in one pass
   foreachNorm  _foreach_norm.Scalar         norm of each tensor of a list
   foreachMul_  _foreach_mul_.Tensor         each tensor of a list times one scalar tensor, in place
 `);

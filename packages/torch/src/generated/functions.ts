@@ -177,12 +177,27 @@ export function fusedAdamw_(self: readonly Tensor[], grads: readonly Tensor[], e
   return native.call(170, handlesOf(self), handlesOf(grads), handlesOf(expAvgs), handlesOf(expAvgSqs), handlesOf(maxExpAvgSqs), handlesOf(stateSteps), options.lr, options.beta1, options.beta2, options.weightDecay, options.eps, options.amsgrad, options.maximize, options.gradScale?.handle, options.foundInf?.handle) as void;
 }
 
+/** x / sqrt(mean(x^2) + eps), rounded to x's dtype, times weight; one pass (native/fused.cc). `camelid::rms_norm` */
+export function fusedRmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+  return wrap(native.call(171, x.handle, weight.handle, eps));
+}
+
+/** rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32. `camelid::rope` */
+export function fusedRope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  return wrap(native.call(172, x.handle, cos.handle, sin.handle));
+}
+
+/** silu(gate) * up in one pass. `camelid::swiglu` */
+export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
+  return wrap(native.call(173, gate.handle, up.handle));
+}
+
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(171, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(174, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(172, handlesOf(self), other.handle) as void;
+  return native.call(175, handlesOf(self), other.handle) as void;
 }

@@ -173,6 +173,9 @@ export const OPERATORS: readonly string[] = [
   "aten::mse_loss",
   "aten::scaled_dot_product_attention",
   "aten::_fused_adamw_",
+  "camelid::rms_norm",
+  "camelid::rope",
+  "camelid::swiglu",
   "aten::_foreach_norm.Scalar",
   "aten::_foreach_mul_.Tensor",
 ];

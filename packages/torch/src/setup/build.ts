@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
@@ -23,7 +23,7 @@ export async function buildBinding(libtorch: Libtorch, say: (line: string) => vo
   const compiler = findCompiler();
   const flags = compileFlags(libtorch);
   const sources = readdirSync(nativeFolder).filter((name) => name.endsWith(".cc"));
-  const key = keyOf([compiler.version, libtorch.root, libtorch.version, ...flags]);
+  const key = keyOf([compiler.version, cpus()[0]?.model ?? "", libtorch.root, libtorch.version, ...flags]);
   const folder = join(cacheDirectory(), "binding", key);
   const path = join(folder, "camelid_torch.node");
   if (existsSync(path)) return { path, key, compiler: compiler.version, compiled: false };
@@ -80,7 +80,10 @@ function compileFlags(libtorch: Libtorch): string[] {
   ];
   const flags = [
     "-std=c++20",
-    "-O2",
+    "-O3",
+    // Compiled on the machine that runs it; the key of the build names the processor.
+    "-march=native",
+    "-fno-math-errno",
     "-fPIC",
     "-DNDEBUG",
     "-DNAPI_CPP_EXCEPTIONS",
