@@ -32,13 +32,13 @@ export function makeCorpus(
 type Writer = (world: World, random: Random) => CorpusDocument;
 
 const KINDS: readonly (readonly [number, Writer])[] = [
-  [0.3, portrait],
-  [0.1, walk],
+  [0.38, portrait],
+  [0.08, walk],
   [0.14, marketDay],
-  [0.16, schoolMorning],
-  [0.08, villagePage],
+  [0.13, schoolMorning],
+  [0.07, villagePage],
   [0.1, elderTale],
-  [0.12, echoSong],
+  [0.1, echoSong],
 ];
 
 function pickKind(random: Random): Writer {

@@ -145,7 +145,7 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
   }
   for (const attribute of ATTRIBUTES) {
     if (attribute === "village") continue;
-    const count = attribute === "sibling" ? 2 : 4;
+    const count = attribute === "sibling" ? 2 : 5;
     for (const who of random.shuffled(world.villagers, count)) {
       held.add(`${attribute}:${who.name}`);
       if (attribute === "sibling") held.add(`sibling:${who.sibling}`);

@@ -1,7 +1,7 @@
 import { seededRandom } from "./random.js";
 
 /**
- * The valley of the demo: six villages along one road, twenty-four villagers, a few laws.
+ * The valley of the demo: eight villages along one road, thirty-two villagers, a few laws.
  * It is small enough for a model of a million parameters to know by heart, and closed: every question the demo asks
  * has one answer, and the prose of `corpus.ts` states it.
  */
@@ -75,12 +75,21 @@ export const GOODS = [
   "blocks of salt",
   "pots of soup",
 ] as const;
-const LANDMARKS = ["tower", "bridge", "well", "orchard", "windmill", "garden"] as const;
+const LANDMARKS = ["tower", "bridge", "well", "orchard", "market", "windmill", "fountain", "garden"] as const;
 
-const VILLAGE_NAMES = ["Cairn", "Larkmoor", "Fernhill", "Brook", "Saltgate", "Windrow"];
+const VILLAGE_NAMES = [
+  "Cairn",
+  "Larkmoor",
+  "Fernhill",
+  "Brook",
+  "Saltgate",
+  "Millbend",
+  "Stonewell",
+  "Windrow",
+];
 // Women's names end in a, men's in o: the valley's own custom, and a hint for pronouns.
-const WOMEN = "Ama Brisa Dalla Edda Fara Gilla Ilka Kesta Lira Mona Senna Tila";
-const MEN = "Arno Bero Corvo Dimo Fenno Gusto Hanno Jaro Lumo Orso Piro Vesko";
+const WOMEN = "Ama Brisa Dalla Edda Fara Gilla Ilka Kesta Lira Mona Neva Olla Runa Senna Tila Wenna";
+const MEN = "Arno Bero Corvo Dimo Emmo Fenno Gusto Hanno Jaro Lumo Miro Orso Piro Rosko Taro Vesko";
 
 const NUMBERS =
   "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen".split(
