@@ -69,7 +69,9 @@ def main() -> None:
 def toy_rows() -> list[dict]:
     """Conversations of one to three turns: `3 question 4 answer 2`, and the answer counts on from its first token.
 
-    The world is small enough to be half learnt in fifty steps: some gradients stay below the clipping norm. Lengths differ a lot, so that a mean of means is visibly not the token mean. One row trains a single token.
+    The world is small enough to be half learnt in fifty steps: some gradients stay below the clipping norm. Lengths
+    differ a lot, so that a mean of means is visibly not the token mean. One row trains a single token. One has a label on
+    every token: its first is never a target, its second is.
     """
     generator = torch.Generator().manual_seed(401)
     draw = lambda low, high: int(torch.randint(low, high, (1,), generator=generator))  # noqa: E731
@@ -81,6 +83,8 @@ def toy_rows() -> list[dict]:
             answer = [2] if index == 7 else [*range(20 + len(question), 20 + 3 * len(question)), 2]
             ids += [3, *question, 4, *answer]
             labels += [-100] * (len(question) + 2) + answer
+        if index == 9:
+            labels = list(ids)
         rows.append({"id": f"toy_{index}", "input_ids": ids, "labels": labels})
     return rows
 
