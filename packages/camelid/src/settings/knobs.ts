@@ -128,7 +128,7 @@ export const knobs = {
   }),
 
   precision: knob(z.enum(["fp32", "bf16", "bf16-mixed"]).default("fp32"), {
-    help: "fp32, bf16 throughout, or bf16 compute with fp32 master weights.",
+    help: "Numbers to compute with: fp32, bf16 throughout, or bf16 with fp32 master weights.",
     group: machine,
     alsoKnownAs: ["dtype", "torch_dtype", "mixed_precision", "fp16"],
   }),

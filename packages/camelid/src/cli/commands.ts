@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+
+/** A verb of the command line. Its module is loaded only when it is called, so that `camelid --help` is quick. */
+export interface Verb {
+  name: string;
+  /** One line for `camelid --help`. */
+  summary: string;
+  group: "Train" | "Look" | "Set up";
+  load(): Promise<{ command(): Command | Promise<Command> }>;
+}
+
+/** Every verb, in the order of the help page. */
+export const verbs: readonly Verb[] = [
+  {
+    name: "sft",
+    summary: "train a model on conversations",
+    group: "Train",
+    load: () => import("./commands/sft.js"),
+  },
+  {
+    name: "run",
+    summary: "run a recipe file of your own",
+    group: "Train",
+    load: () => import("./commands/run.js"),
+  },
+  {
+    name: "copy",
+    summary: "copy a recipe's source, to edit it",
+    group: "Train",
+    load: () => import("./commands/copy.js"),
+  },
+  {
+    name: "report",
+    summary: "write report.html of a run, also of one that is still going on",
+    group: "Look",
+    load: () => import("./commands/report.js"),
+  },
+  {
+    name: "doctor",
+    summary: "check the installation on one screen",
+    group: "Set up",
+    load: () => import("./commands/doctor.js"),
+  },
+];
