@@ -5,6 +5,33 @@
  * not here is not public.
  */
 
+// Errors: what happened, where, how to fix it.
+
+export {
+  CamelidError,
+  CheckpointError,
+  DataError,
+  type ErrorDetails,
+  InternalError,
+  ModelError,
+  SettingsError,
+  TrainingError,
+} from "./errors.js";
+
+// Settings: one schema per recipe; preset, file, --set and flags pass through it.
+
+export { differenceText, type SettingsDifference, settingsDifferences } from "./settings/diff.js";
+export { settingsMarkdown } from "./settings/docs-table.js";
+export { type Knob, type KnobMeta, knob, settingsShape } from "./settings/knob.js";
+export { knobs, loraKnobs } from "./settings/knobs.js";
+export { type Layer, readSettingsFile } from "./settings/layers.js";
+export { type Origin, originText } from "./settings/origin.js";
+export { formatSettings } from "./settings/print.js";
+export type { Preset, Presets, Recipe, RecipeContext, RunOutcome } from "./settings/recipe.js";
+export { type Resolved, type ResolveOptions, resolveSettings } from "./settings/resolve.js";
+
+// Tokenizer and data: file -> conversations -> tokens and labels -> micro-batches.
+
 export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";
 export type { Conversation, Message, Role } from "./data/conversation.js";
 export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
@@ -20,19 +47,11 @@ export {
 } from "./data/render.js";
 export { rowsOfStep } from "./data/sampler.js";
 export { readTrainRows, type SourceAccount, type TrainRows } from "./data/train-rows.js";
-// Errors: what happened, where, how to fix it.
-export {
-  CamelidError,
-  CheckpointError,
-  DataError,
-  type ErrorDetails,
-  InternalError,
-  ModelError,
-  SettingsError,
-  TrainingError,
-} from "./errors.js";
-export { checkVocabulary } from "./model/check-vocabulary.js";
+export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
+
 // Models: Hugging Face folders, forward passes, log-probabilities.
+
+export { checkVocabulary } from "./model/check-vocabulary.js";
 export { type LlamaConfig, parseConfig, readConfig } from "./model/config.js";
 export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
 export type { LanguageModel } from "./model/language-model.js";
@@ -40,7 +59,39 @@ export { initModel, type LoadOptions, loadModel } from "./model/load.js";
 export { saveModel } from "./model/save.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
+
+// Training: the pieces of a loop that stays visible in the recipe.
+
+export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
+export { describeRows } from "./train/describe.js";
+export { LossMeter, type StepLosses } from "./train/loss-meter.js";
+export { sftLoss } from "./train/losses/sft.js";
+export { type Machine, prepareMachine } from "./train/machine.js";
+export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
+export { clipGradNorm } from "./train/optim/clip.js";
+export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
+export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
+export { stopOnNaN } from "./train/stop-on-nan.js";
+
+// Runs: what a run writes, and how to read it.
+
+export { writeFileAtomic, writeFolderAtomic } from "./run/atomic-write.js";
+export { cacheDirectory } from "./run/cache-directory.js";
+export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
+export { Interrupt, nextTurn } from "./run/interrupt.js";
+export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
+export { type OutputMode, Progress } from "./run/progress.js";
+export { type RunRecord, readRun } from "./run/read-run.js";
+export {
+  checkOutputFolder,
+  type OpenRunOptions,
+  openRun,
+  type Run,
+  readRunSettings,
+} from "./run/run-directory.js";
+
 // Reports: self-contained HTML.
+
 export { type Bar, barChart, histogram } from "./report/bars.js";
 export {
   type Column,
@@ -58,41 +109,3 @@ export { page, section } from "./report/page.js";
 export { runReport } from "./report/run-report.js";
 export { numberText } from "./report/scale.js";
 export { type StripToken, type TokenRole, tokenLegend, tokenStrip } from "./report/token-strip.js";
-// Runs: what a run writes, and how to read it.
-export { writeFileAtomic, writeFolderAtomic } from "./run/atomic-write.js";
-export { cacheDirectory } from "./run/cache-directory.js";
-export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
-export { Interrupt, nextTurn } from "./run/interrupt.js";
-export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
-export { type OutputMode, Progress } from "./run/progress.js";
-export { type RunRecord, readRun } from "./run/read-run.js";
-export {
-  checkOutputFolder,
-  type OpenRunOptions,
-  openRun,
-  type Run,
-  readRunSettings,
-} from "./run/run-directory.js";
-// Settings: one schema per recipe; preset, file, --set and flags pass through it.
-export { type SettingsDifference, settingsDifferences } from "./settings/diff.js";
-export { settingsMarkdown } from "./settings/docs-table.js";
-export { type Knob, type KnobMeta, knob, settingsShape } from "./settings/knob.js";
-export { knobs, loraKnobs } from "./settings/knobs.js";
-export { type Layer, readSettingsFile } from "./settings/layers.js";
-export { type Origin, originText } from "./settings/origin.js";
-export { formatSettings } from "./settings/print.js";
-export type { Preset, Presets, Recipe, RecipeContext, RunOutcome } from "./settings/recipe.js";
-export { type Resolved, type ResolveOptions, resolveSettings } from "./settings/resolve.js";
-// Tokenizer and data: file -> conversations -> tokens and labels -> micro-batches.
-export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
-// Training: the pieces of a loop that stays visible in the recipe.
-export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
-export { describeRows } from "./train/describe.js";
-export { LossMeter, type StepLosses } from "./train/loss-meter.js";
-export { sftLoss } from "./train/losses/sft.js";
-export { type Machine, prepareMachine } from "./train/machine.js";
-export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
-export { clipGradNorm } from "./train/optim/clip.js";
-export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
-export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
-export { stopOnNaN } from "./train/stop-on-nan.js";
