@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Preset, readRun } from "camelid";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Verb } from "../../packages/camelid/src/cli/commands.js";
+import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
 import * as tiny from "./fixtures/tiny.js";
@@ -35,7 +36,7 @@ async function camelid(...words: string[]): Promise<{ code: number; out: string;
       out: (chunk: string) => (text.out += chunk),
       err: (chunk: string) => (text.err += chunk),
     };
-    const code = await runCli(words, streams as never, [verb]);
+    const code = await runCli(words, streams as never, [verb, ...verbs]);
     return { code, ...text };
   } finally {
     process.stdout.write = stdout;
@@ -141,6 +142,15 @@ describe("a recipe becomes a command", () => {
     expect(code).toBe(0);
     expect(printed).toMatch(new RegExp(`learningRate +0.1 +checkpoint ${out.slice(0, 10)}`));
     expect(printed).toMatch(/maxSteps +4 +--max-steps/);
+  });
+
+  test("a recipe file of one's own runs by its path", async () => {
+    const file = fileURLToPath(new URL("./fixtures/tiny.ts", import.meta.url));
+    expect((await camelid("run", file, "--out", out, "--max-steps", "2")).code).toBe(0);
+    expect(await readRun(out)).toMatchObject({ status: "completed", provenance: { recipe: "tiny" } });
+    expect((await camelid("run", file, "--out", out, "--lr", "2")).err).toContain(
+      "did you mean --learning-rate?",
+    );
   });
 
   test("its help fits 80 columns and shows every knob with type, default and meaning", async () => {

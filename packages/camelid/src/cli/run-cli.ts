@@ -124,7 +124,7 @@ function fromCommander(error: CommanderError, words: readonly string[]): Setting
 }
 
 /** Of this package; its manifest stands two folders above, in the sources and in the build. */
-export function version(): string {
+function version(): string {
   const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -42,7 +42,7 @@ export function trustedMarkup(constant: string): Html {
 }
 
 /** Escapes for text and for attributes in either kind of quotes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"'`]/g, (character) => entities[character]!);
 }
 

@@ -106,7 +106,7 @@ blockquote { margin: 0 0 0.5rem; padding: 0.5rem 0.8rem; background: var(--wash)
   overflow-wrap: anywhere; }
 
 @media print {
-  :root { color-scheme: light; }
+  :root, :root[data-theme] { color-scheme: light; --paper: #fff; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .masthead button, .tip { display: none; }
   section { break-inside: auto; padding: 0.8rem 0 1rem; }

@@ -16,7 +16,7 @@ const time = z.iso.datetime();
 const step = z.int().min(0);
 const metrics = z.record(z.string(), anyNumber);
 
-export const runStart = z.object({
+const runStart = z.object({
   event: z.literal("run-start"),
   time,
   format: z.int(),
@@ -31,7 +31,7 @@ export const runStart = z.object({
   environment: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
 });
 
-export const stepEnd = z.object({
+const stepEnd = z.object({
   event: z.literal("step-end"),
   time,
   step,
@@ -52,7 +52,7 @@ export const stepEnd = z.object({
   metrics: metrics.optional(),
 });
 
-export const evalEnd = z.object({
+const evalEnd = z.object({
   event: z.literal("eval-end"),
   time,
   step,
@@ -62,7 +62,7 @@ export const evalEnd = z.object({
   metrics: metrics.optional(),
 });
 
-export const checkpointSaved = z.object({
+const checkpointSaved = z.object({
   event: z.literal("checkpoint-saved"),
   time,
   step,
@@ -71,7 +71,7 @@ export const checkpointSaved = z.object({
   size_bytes: z.number().optional(),
 });
 
-export const sample = z.object({
+const sample = z.object({
   event: z.literal("sample"),
   time,
   step,
@@ -83,7 +83,7 @@ export const sample = z.object({
 });
 
 /** Something a person should know that does not stop the run: rows cut, updates lost to rounding. */
-export const warningRaised = z.object({
+const warningRaised = z.object({
   event: z.literal("warning-raised"),
   time,
   code: z.string(),
@@ -91,7 +91,7 @@ export const warningRaised = z.object({
   step: step.optional(),
 });
 
-export const runEnd = z.object({
+const runEnd = z.object({
   event: z.literal("run-end"),
   time,
   status: z.enum(["completed", "interrupted", "failed"]),
@@ -102,7 +102,7 @@ export const runEnd = z.object({
   error: z.object({ code: z.string().optional(), message: z.string() }).optional(),
 });
 
-export const runEvent = z.discriminatedUnion("event", [
+const runEvent = z.discriminatedUnion("event", [
   runStart,
   stepEnd,
   evalEnd,

@@ -1,6 +1,6 @@
 /** Where the value of a setting comes from, strongest first. */
 export const sources = ["flag", "set", "file", "preset", "checkpoint", "default"] as const;
-export type Source = (typeof sources)[number];
+type Source = (typeof sources)[number];
 
 export interface Origin {
   readonly source: Source;

@@ -18,7 +18,7 @@ export interface Recipe<S extends z.ZodObject = z.ZodObject> {
 }
 
 /** Settings that only the user can know; a preset may leave them open. */
-export type PlaceKey = "model" | "data" | "out";
+type PlaceKey = "model" | "data" | "out";
 
 /** Complete settings but for the places: the compiler names a knob that a preset forgot. */
 export type Preset<S extends z.ZodObject> = Omit<z.output<S>, PlaceKey> &

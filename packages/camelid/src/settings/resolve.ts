@@ -140,7 +140,7 @@ function originsOf(
 }
 
 /** The value at a dotted key; `undefined` when any part of the way is missing. */
-export function valueAt(settings: object, key: string): unknown {
+function valueAt(settings: object, key: string): unknown {
   let value: unknown = settings;
   for (const name of key.split(".")) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
