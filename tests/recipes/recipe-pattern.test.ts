@@ -144,6 +144,17 @@ describe("a recipe becomes a command", () => {
     expect(printed).toMatch(/maxSteps +4 +--max-steps/);
   });
 
+  test("a recipe that cannot resume has no --resume", async () => {
+    const plain: Verb = {
+      ...verb,
+      load: async () => ({ command: () => recipeCommand("tiny", { ...tiny, resumable: false }) }),
+    };
+    const err: string[] = [];
+    const streams = { out: () => {}, err: (text: string) => void err.push(text) };
+    expect(await runCli(["tiny", "--out", out, "--resume"], streams, [plain])).toBe(2);
+    expect(err.join("")).toContain("--resume is not a flag of `camelid tiny`");
+  });
+
   test("a recipe file of one's own runs by its path", async () => {
     const file = fileURLToPath(new URL("./fixtures/tiny.ts", import.meta.url));
     expect((await camelid("run", file, "--out", out, "--max-steps", "2")).code).toBe(0);
@@ -168,9 +179,9 @@ describe("a recipe becomes a command", () => {
                                          be repeated
         --print-settings                 Print the effective settings and where each
                                          comes from, and stop
+        --json                           Progress as JSON lines, for programs
         --resume                         Continue the run in --out from its last
                                          checkpoint
-        --json                           Progress as JSON lines, for programs
         -h, --help                       Print this
 
       Model and data:

@@ -42,8 +42,8 @@ export function recipeCommand(name: string, recipe: Recipe): Command {
     .option("--config <file>", "JSON or YAML file of settings; a run's settings.json is one")
     .option("--set <key=value>", "One setting, such as learningRate=1e-5; may be repeated", collect)
     .option("--print-settings", "Print the effective settings and where each comes from, and stop")
-    .option("--resume", "Continue the run in --out from its last checkpoint")
     .option("--json", "Progress as JSON lines, for programs");
+  if (recipe.resumable) command.option("--resume", "Continue the run in --out from its last checkpoint");
   command.helpOption("-h, --help", "Print this");
   for (const [group, knobs] of byGroup(shape)) {
     for (const knob of knobs) command.addOption(knobOption(knob).helpGroup(`${group}:`));

@@ -65,6 +65,17 @@ describe("the report of a run", () => {
     expect(text).toContain('class="bad ');
   });
 
+  test("does not take a metric that a step lacks, or a source without trained tokens, for a NaN", async () => {
+    const plain = step(1, 3) as Extract<NewEvent, { event: "step-end" }>;
+    const { metrics: _, ...without } = plain;
+    const text = await reportOf([
+      { ...without, sources: { quiet: { loss: 0, trained_tokens: 0 } } },
+      step(2, 2),
+    ]);
+    expect(text).toContain("rewards/chosen");
+    expect(text).not.toMatch(/class="bad|>NaN</);
+  });
+
   test("can be made of a run without a single step", async () => {
     expect(await reportOf([])).toContain("No step was done");
   });

@@ -1,10 +1,9 @@
 import { basename, resolve } from "node:path";
 import type { RunRecord } from "../run/read-run.js";
-import { barChart } from "./bars.js";
-import { figures, fold, keyValues, note, sideBySide, table } from "./blocks.js";
+import { fold, keyValues, note, table } from "./blocks.js";
 import { type Html, type HtmlValue, html } from "./html.js";
-import { lineChart, runningMean } from "./line-chart.js";
 import { page, section } from "./page.js";
+import { finalLoss, sourcesSection, trainingSection } from "./run-curves.js";
 import { numberText } from "./scale.js";
 
 /**
@@ -18,8 +17,8 @@ export function runReport(run: RunRecord): string {
     lead: lead(run),
     body: [
       remarks(run),
-      training(run),
-      perSource(run),
+      trainingSection(run),
+      sourcesSection(run),
       evaluations(run),
       samples(run),
       settings(run),
@@ -41,16 +40,7 @@ function lead(run: RunRecord): HtmlValue {
   if (first === undefined || last === undefined) return html`<b>${state}.</b> No step was done.`;
   const planned = run.events.findLast((event) => event.event === "run-start")?.total_steps;
   const of = planned !== undefined && planned !== last.step ? ` of ${numberText(planned)}` : "";
-  return html`<b>${state}</b> after ${numberText(last.step)}${of} steps and ${numberText(last.epoch)} epochs; the loss went from <b>${numberText(first.loss)}</b> to <b>${numberText(meanLoss(run.steps.slice(-tail(run))))}</b> nats per trained token.`;
-}
-
-/** A single step is noise; the end of a run is its last twentieth. */
-function tail(run: RunRecord): number {
-  return Math.max(1, Math.round(run.steps.length / 20));
-}
-
-function meanLoss(steps: RunRecord["steps"]): number {
-  return steps.reduce((sum, { loss }) => sum + loss, 0) / steps.length;
+  return html`<b>${state}</b> after ${numberText(last.step)}${of} steps and ${numberText(last.epoch)} epochs; the loss went from <b>${numberText(first.loss)}</b> to <b>${numberText(finalLoss(run))}</b> nats per trained token.`;
 }
 
 function remarks(run: RunRecord): HtmlValue {
@@ -78,152 +68,6 @@ function remarks(run: RunRecord): HtmlValue {
   ];
   if (remarks.every((remark) => remark === false)) return undefined;
   return section({ heading: "Remarks", body: remarks });
-}
-
-function training(run: RunRecord): Html {
-  const { steps } = run;
-  const curve = (pick: (step: RunRecord["steps"][number]) => number) =>
-    steps.map((step) => [step.step, pick(step)] as const);
-  const held = run.evals.filter(({ loss }) => loss !== undefined);
-  const names = [...new Set(held.map(({ name }) => name))];
-  const heldOut = names.map((name, i) => ({
-    name,
-    color: i + 2,
-    points: held.filter((one) => one.name === name).map(({ step, loss }) => [step, loss!] as const),
-  }));
-  const metrics = [...new Set(steps.flatMap((step) => Object.keys(step.metrics ?? {})))];
-  const small = { height: 7, smooth: true };
-  return section({
-    heading: "Training",
-    note: "Faint: every step. Bold: running mean. A dashed red line is a step whose value was not a finite number.",
-    body: [
-      figures(headline(run)),
-      lineChart({
-        title: "Loss",
-        unit: "nats per trained token",
-        smooth: true,
-        height: 15,
-        series: [{ name: "training", points: curve(({ loss }) => loss) }, ...heldOut],
-      }),
-      sideBySide([
-        lineChart({
-          title: "Learning rate",
-          from: 0,
-          height: 7,
-          series: [{ name: "lr", color: 8, points: curve(({ lr }) => lr) }],
-        }),
-        lineChart({
-          ...small,
-          title: "Gradient norm",
-          unit: "before clipping",
-          series: [{ name: "norm", color: 3, points: curve((step) => step.grad_norm) }],
-        }),
-        lineChart({
-          ...small,
-          title: "Speed",
-          unit: "tokens/s",
-          from: 0,
-          series: [{ name: "speed", color: 2, points: curve((step) => step.tokens_per_second) }],
-        }),
-      ]),
-      metrics.length > 0 &&
-        sideBySide(
-          metrics.map((name, i) =>
-            lineChart({
-              ...small,
-              title: name,
-              series: [
-                { name, color: (i % 8) + 1, points: curve((step) => step.metrics?.[name] ?? Number.NaN) },
-              ],
-            }),
-          ),
-        ),
-    ],
-  });
-}
-
-function headline(run: RunRecord): { name: string; value: HtmlValue; unit?: string }[] {
-  const { steps } = run;
-  const tokens = steps.reduce((sum, step) => sum + step.trained_tokens, 0);
-  const speeds = steps.map((step) => step.tokens_per_second).sort((a, b) => a - b);
-  const end = run.events.findLast((event) => event.event === "run-end");
-  const held = run.evals.findLast(({ loss }) => loss !== undefined);
-  return [
-    { name: "Final loss", value: steps.length === 0 ? "–" : numberText(meanLoss(steps.slice(-tail(run)))) },
-    ...(held?.loss === undefined ? [] : [{ name: `Loss on ${held.name}`, value: numberText(held.loss) }]),
-    { name: "Steps", value: numberText(steps.at(-1)?.step ?? 0) },
-    { name: "Trained tokens", value: numberText(tokens) },
-    ...(speeds.length === 0
-      ? []
-      : [
-          {
-            name: "Median speed",
-            value: numberText(speeds[Math.floor(speeds.length / 2)]!),
-            unit: "tokens/s",
-          },
-        ]),
-    ...(end?.duration_ms === undefined ? [] : [{ name: "Time", value: timeText(end.duration_ms) }]),
-  ];
-}
-
-function perSource({ steps }: RunRecord): HtmlValue {
-  const bySource = new Map<string, { points: (readonly [number, number])[]; tokens: number; last: number }>();
-  for (const { step, sources } of steps) {
-    for (const [name, { loss, trained_tokens }] of Object.entries(sources ?? {})) {
-      const entry = bySource.get(name) ?? { points: [], tokens: 0, last: Number.NaN };
-      if (trained_tokens > 0) entry.points.push([step, loss]);
-      entry.tokens += trained_tokens;
-      bySource.set(name, entry);
-    }
-  }
-  if (bySource.size === 0) return undefined;
-  const sorted = [...bySource].sort(([, a], [, b]) => b.tokens - a.tokens);
-  const total = sorted.reduce((sum, [, { tokens }]) => sum + tokens, 0);
-  const colored = sorted.map(([name, entry], i) => ({ name, color: (i % 8) + 1, ...entry }));
-  const mean = (points: readonly (readonly [number, number])[]) =>
-    points.reduce((sum, [, y]) => sum + y, 0) / points.length;
-  const span = (points: readonly (readonly [number, number])[]) =>
-    Math.max(1, Math.round(points.length / 20));
-  return section({
-    heading: "Sources",
-    note: "What each part of the mixture weighs in the loss, counted in trained tokens, and how its own loss moved.",
-    body: [
-      barChart({
-        title: "Share of trained tokens",
-        bars: colored.map(({ name, color, tokens }) => ({
-          name,
-          color,
-          value: tokens,
-          text: `${((100 * tokens) / total).toFixed(1)} %`,
-        })),
-      }),
-      lineChart({
-        title: "Loss by source",
-        unit: "nats per trained token, running mean",
-        height: 14,
-        series: colored
-          .slice(0, 8)
-          .map(({ name, color, points }) => ({ name, color, points: runningMean(points) })),
-      }),
-      colored.length > 8 && html`<p class="soft">The eight largest sources are drawn; the table has all.</p>`,
-      table(
-        [
-          { name: "source" },
-          { name: "trained tokens", kind: "number" },
-          { name: "steps", kind: "number", hint: "steps in which it had a trained token" },
-          { name: "loss, first", kind: "number" },
-          { name: "loss, last", kind: "number" },
-        ],
-        colored.map(({ name, tokens, points }) => [
-          name,
-          numberText(tokens),
-          numberText(points.length),
-          numberText(mean(points.slice(0, span(points)))),
-          numberText(mean(points.slice(-span(points)))),
-        ]),
-      ),
-    ],
-  });
 }
 
 function evaluations({ evals }: RunRecord): HtmlValue {
@@ -327,12 +171,4 @@ function settingText(value: unknown): string {
   return typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3
     ? value.toExponential()
     : String(value);
-}
-
-function timeText(ms: number): string {
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes === 0) return `${(ms / 1000).toFixed(1)} s`;
-  return minutes < 60
-    ? `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -64,11 +64,19 @@ describe("a new run", () => {
         code: "ERR_RUN_EXISTS",
         exitCode: 2,
         where: folder,
-        fix: expect.stringContaining("--resume"),
+        fix: "choose another --out.",
       }),
     );
     expect(readFileSync(join(folder, "events.jsonl"), "utf8")).toBe(before);
     expect(readRunSettings(folder).settings).toEqual(options.settings);
+  });
+
+  test("--resume is offered where there is a checkpoint to continue from", () => {
+    openRun(folder, options).end("interrupted");
+    mkdirSync(join(folder, "checkpoints"));
+    expect(() => checkOutputFolder(folder)).toThrowError(
+      expect.objectContaining({ code: "ERR_RUN_EXISTS", fix: expect.stringContaining("--resume") }),
+    );
   });
 
   test("a folder that holds other files is refused, and they are named", () => {

@@ -169,7 +169,7 @@ export function checkOutputFolder(path: string): void {
   if (names.includes("settings.json") || names.includes("events.jsonl")) {
     throw new CheckpointError("ERR_RUN_EXISTS", "the output folder already holds a run.", {
       where: path,
-      fix: "choose another --out, or continue that run with --resume.",
+      fix: `choose another --out${names.includes("checkpoints") ? ", or continue that run with --resume" : ""}.`,
     });
   }
   if (names.length > 0) {

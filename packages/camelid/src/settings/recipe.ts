@@ -14,6 +14,8 @@ export interface Recipe<S extends z.ZodObject = z.ZodObject> {
   /** Every knob of the recipe; a strict object, so that unknown keys are errors. */
   readonly settings: S;
   readonly presets: Presets<S>;
+  /** Whether `run` honours `context.resume`. Without it the command has no `--resume`: never silently ignored. */
+  readonly resumable?: boolean;
   run(settings: z.output<S>, context: RecipeContext): Promise<RunOutcome>;
 }
 
