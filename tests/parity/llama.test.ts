@@ -24,6 +24,8 @@ interface LlamaReference {
   trained_tokens: number;
   greedy: { prompt_ids: number[]; output_ids: number[] }[];
   sensitivity: Record<string, number>;
+  /** Root mean square distance of transformers' bf16 logits from its fp32 logits. */
+  bf16_rms_error: number;
 }
 
 /** The promise of the project: fp32 logits equal transformers' within this, absolutely. */
@@ -51,6 +53,24 @@ describe.each(MODELS)("%s", (name) => {
     packedLogits(model, rows).forEach((logits, row) => {
       expect(logits).toBeAllClose(stored.get(`logits.${row}`), LOGITS);
     });
+  });
+
+  test("in bf16 the logits are as close to fp32 as those of transformers", () => {
+    using _ = torch.tensorScope();
+    using model = loadModel(parityPath(`${folder}/model`), { dtype: "bfloat16" });
+    let squares = 0;
+    let count = 0;
+    packedLogits(model, rows).forEach((logits, row) => {
+      const exact = stored.get(`logits.${row}`).data;
+      logits.toArray().forEach((value, i) => {
+        squares += (value - exact[i]!) ** 2;
+        count++;
+      });
+    });
+    const error = Math.sqrt(squares / count);
+    expect(error).toBeLessThan(1.25 * reference.bf16_rms_error);
+    // Not by computing in fp32 after all.
+    expect(error).toBeGreaterThan(0.3 * reference.bf16_rms_error);
   });
 
   test("every likely misreading of the folder would move the logits visibly", () => {

@@ -1,7 +1,8 @@
 """Tiny random Llama folders as Hugging Face writes them, and what transformers computes from each.
 
     fixtures/NAME/model/                 the model folder
-    fixtures/NAME/reference.json         rows (input_ids, labels), loss, greedy continuations, sensitivity
+    fixtures/NAME/reference.json         rows (input_ids, labels), loss, greedy continuations, sensitivity, and how far
+                                         transformers' own logits lie from the fp32 ones when it computes in bf16
     fixtures/NAME/reference.safetensors  fp32: `logits.R` [n, vocab], `token_logps.R` [n - 1], `grad.PARAMETER`
 
 Rows are computed one by one, without padding; the script asserts that a padded batch agrees. The loss is the mean of
@@ -12,10 +13,12 @@ ignores or mistakes one field: every such number is far above the tolerance of t
 import copy
 import json
 import sys
+import types
 from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import common  # noqa: E402
@@ -189,7 +192,16 @@ def write_reference(folder: Path, model: LlamaForCausalLM, seed: int) -> None:
         "trained_tokens": common.trained_count(rows),
         "greedy": continuations,
         "sensitivity": sensitivity(model, rows, tensors),
+        "bf16_rms_error": bf16_rms_error(folder / "model", rows, tensors),
     })
+
+
+def bf16_rms_error(folder: Path, rows: list[dict], tensors: dict[str, torch.Tensor]) -> float:
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    with torch.no_grad():
+        errors = [common.token_logps(model, row["input_ids"])[0].float() - tensors[f"logits.{index}"]
+                  for index, row in enumerate(rows)]
+    return torch.cat(errors).pow(2).mean().sqrt().item()
 
 
 def masked_row(generator: torch.Generator, length: int, vocab_size: int) -> dict:
@@ -210,6 +222,7 @@ def row_references(model: LlamaForCausalLM, rows: list[dict]) -> tuple[dict[str,
     loss.backward()
     tensors.update({f"grad.{name}": gradient for name, gradient in common.gradients(model).items()})
     check_padded_batch(model, rows, tensors, loss.item())
+    check_rounding(model, rows, tensors)
     return tensors, loss.item()
 
 
@@ -226,6 +239,23 @@ def check_padded_batch(model: LlamaForCausalLM, rows: list[dict], tensors: dict,
     assert abs(output.loss.item() - loss) < 2e-6, (output.loss.item(), loss)
     for index, row in enumerate(rows):
         assert common.max_difference(output.logits[index, : len(row["input_ids"])], tensors[f"logits.{index}"]) < 1e-5
+
+
+def check_rounding(model: LlamaForCausalLM, rows: list[dict], tensors: dict) -> None:
+    """The fp32 logits lie so close to float64 ones that another order of summation stays within the tests' 1e-5."""
+    exact = copy.deepcopy(model).double()
+    for module in exact.modules():
+        if isinstance(module, LlamaRMSNorm):
+            module.forward = types.MethodType(exact_rms_norm, module)
+    with torch.no_grad():
+        worst = max(common.max_difference(common.token_logps(exact, row["input_ids"])[0], tensors[f"logits.{index}"])
+                    for index, row in enumerate(rows))
+    assert worst < 3e-6, worst
+
+
+def exact_rms_norm(norm: LlamaRMSNorm, x: torch.Tensor) -> torch.Tensor:
+    """As LlamaRMSNorm, which computes its statistics in fp32 whatever the input."""
+    return norm.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
 
 
 def clear_continuation(model: LlamaForCausalLM, generator: torch.Generator, length: int) -> dict:
@@ -260,7 +290,7 @@ def sensitivity(model: LlamaForCausalLM, rows: list[dict], tensors: dict) -> dic
         moved["interleaved_kv_heads"] = logits_moved(interleaved(model), rows, tensors)
     moved["rotated_pairs"] = logits_moved(rotated_pairs(model), rows, tensors)
     for mistake, distance in moved.items():
-        assert distance > 1e-4, f"{mistake} moves the logits by {distance} only"
+        assert distance > 1e-3, f"{mistake} moves the logits by {distance} only"
     return moved
 
 
