@@ -58,6 +58,7 @@ async function mixInto(
   return await mix(mixture, {
     out: join(scratch, name),
     tokenizer: join(sources, "tokenizer"),
+    countTokens: false,
     onBad: "stop",
     allowFewer: allowMissing,
     threads: 1,

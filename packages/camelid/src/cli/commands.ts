@@ -5,12 +5,18 @@ export interface Verb {
   name: string;
   /** One line for `camelid --help`. */
   summary: string;
-  group: "Train" | "Look" | "Set up";
+  group: "Data" | "Train" | "Look" | "Set up";
   load(): Promise<{ command(): Command | Promise<Command> }>;
 }
 
 /** Every verb, in the order of the help page. */
 export const verbs: readonly Verb[] = [
+  {
+    name: "mix",
+    summary: "build a data mixture from raw files",
+    group: "Data",
+    load: () => import("./commands/mix.js"),
+  },
   {
     name: "sft",
     summary: "train a model on conversations",

@@ -5,7 +5,9 @@
 
 import type { Normalization } from "./quality/content-hash.js";
 import type { ConversationKey } from "./quality/conversation-key.js";
+import type { DecontaminationOptions } from "./quality/decontaminate.js";
 import type { KeywordFilterOptions } from "./quality/keyword-filter.js";
+import type { NearDedupOptions } from "./quality/near-dedup.js";
 import type { SourceOptions } from "./sources/source.js";
 
 export interface Mixture {
@@ -23,6 +25,8 @@ export interface Mixture {
   readonly dedup?: DedupSettings;
   readonly decontaminate?: DecontaminationSettings;
   readonly heldOut?: HeldOutSettings;
+  /** Guess the language of each row, for the statistics. */
+  readonly languages?: boolean;
   /** For sources with a `weight`: the size the weights divide. */
   readonly total?: { readonly rows: number } | { readonly trainedTokens: number };
 }
@@ -75,20 +79,25 @@ export type Quota =
   | { readonly by: "weight"; readonly weight: number };
 
 export interface DedupSettings {
-  readonly exact?: { readonly normalization: Normalization; readonly key: ConversationKey };
-  readonly near?: { readonly threshold: number };
+  /** Same content after normalisation: the row whose source stands first in the mixture stays. */
+  readonly exact?: { readonly normalization?: Normalization; readonly key?: ConversationKey };
+  /** Similar content by MinHash; rows are held back until all are read. */
+  readonly near?: Omit<NearDedupOptions, "priority" | "exempt">;
 }
 
-export interface DecontaminationSettings {
-  /** Evaluation sets: name and files; every text of a row counts as evaluation text. */
-  readonly against: readonly { readonly name: string; readonly files: readonly string[] }[];
-  readonly ngram?: number;
-  readonly minOverlap?: number;
+export interface DecontaminationSettings extends DecontaminationOptions {
+  /** Folder with the published evaluation sets, one folder each (quality/benchmark-texts.ts), and which of them. */
+  readonly benchmarks?: { readonly folder: string; readonly names?: readonly string[] };
+  /** Other evaluation files: every string of a row counts as text of the benchmark. */
+  readonly files?: readonly { readonly name: string; readonly files: readonly string[] }[];
   /** `remove` takes contaminated rows out, `report` only lists them. */
   readonly action: "remove" | "report";
 }
 
-/** Rows that share a first user message (after normalisation) or a near-duplicate cluster stay on one side. */
+/**
+ * Rows with the same first user message, after normalisation, stay on one side; so do the clusters of near-duplicates
+ * when `dedup.near` is on.
+ */
 export interface HeldOutSettings {
   readonly fraction: number;
 }

@@ -10,7 +10,7 @@ import type { Conversation } from "../conversation.js";
 import { sourceNamed } from "../sources/registry.js";
 import { parseRow, type Source, type SourceOptions } from "../sources/source.js";
 import { mapColumns } from "../sources/user-formats.js";
-import type { Inspector } from "./inspect.js";
+import type { Inspection, Inspector } from "./inspect.js";
 import { jsonLine } from "./json-line.js";
 
 export interface RowJob {
@@ -47,11 +47,7 @@ export interface RowJobResult {
   readonly lineEnds: Uint32Array;
   /** Per record. */
   readonly records: readonly JobRecord[];
-  /** Content hashes, four words a record; empty when nothing asks for them. */
-  readonly hashes: Uint32Array;
-  readonly keyHashes: Uint32Array;
-  /** MinHash signatures, `signatureLength` words a record; empty when near-duplicates are not looked for. */
-  readonly signatures: Uint32Array;
+  readonly inspection: Inspection;
   readonly dropped: readonly { readonly index: number; readonly reasons: Readonly<Record<string, number>> }[];
   readonly bad: readonly BadRow[];
 }
@@ -64,11 +60,6 @@ export interface JobRecord {
   readonly step: string | undefined;
   readonly turns: number;
   readonly chars: number;
-  readonly tokens: number;
-  readonly trainedTokens: number;
-  readonly language: string | undefined;
-  readonly filtered: FilterHit | undefined;
-  readonly contaminated: readonly Contact[] | undefined;
 }
 
 export interface FilterHit {
@@ -79,8 +70,9 @@ export interface FilterHit {
 
 export interface Contact {
   readonly benchmark: string;
+  /** Id of the evaluation text, the part of it that was found, and the words found. */
   readonly item: string;
-  readonly overlap: number;
+  readonly coverage: number;
   readonly text: string;
 }
 
@@ -128,27 +120,14 @@ export async function runJob(job: RowJob, inspector: Inspector): Promise<RowJobR
   }
   bad.sort((a, b) => a.index - b.index);
 
-  const looked = await inspector.inspect(conversations, job.exempt || job.copy === true);
-  const records = conversations.map((conversation, i): JobRecord => {
+  const inspection = await inspector.inspect(conversations, job.exempt || job.copy === true);
+  const records = conversations.map(({ id, dataset, messages }, i): JobRecord => {
     let chars = 0;
-    for (const { content } of conversation.messages) chars += content.length;
-    return {
-      id: conversation.id,
-      dataset: conversation.dataset,
-      index: indexes[i]!,
-      step: steps[i],
-      turns: conversation.messages.length,
-      chars,
-      tokens: looked.tokens[i] ?? 0,
-      trainedTokens: looked.trainedTokens[i] ?? 0,
-      language: looked.languages[i],
-      filtered: looked.filtered[i],
-      contaminated: looked.contaminated[i],
-    };
+    for (const { content } of messages) chars += content.length;
+    return { id, dataset, index: indexes[i]!, step: steps[i], turns: messages.length, chars };
   });
   const { bytes, lineEnds } = encodeLines(conversations, inspector.json);
-  const { hashes, keyHashes, signatures } = looked;
-  return { bytes, lineEnds, records, hashes, keyHashes, signatures, dropped, bad };
+  return { bytes, lineEnds, records, inspection, dropped, bad };
 }
 
 const NONE: readonly number[] = [];

@@ -1,9 +1,12 @@
 /** `manifest.json`: what went in, what came out, and everything needed to make it again. */
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import type { Mixture } from "../mixture.js";
-import type { BadRow } from "./job.js";
+import type { LengthSummary } from "../quality/length-histogram.js";
+import type { NearDedupSummary } from "../quality/near-dedup.js";
+import type { BadRow, Contact } from "./job.js";
 import type { SourceCounts } from "./ledger.js";
-import type { SourceNotes } from "./source-notes.js";
+import type { RecordFile } from "./record-sink.js";
+import type { SourceState } from "./source-state.js";
 
 export interface Manifest {
   readonly format: 1;
@@ -13,40 +16,66 @@ export interface Manifest {
   readonly tokenizer?: { readonly folder: string; readonly fingerprint: string };
   readonly sources: readonly SourceManifest[];
   readonly totals: SourceCounts;
-  readonly files: Readonly<Record<string, { rows: number; bytes: number; sha256: string }>>;
+  readonly files: Readonly<Record<string, RecordFile>>;
+  readonly nearDedup?: NearDedupSummary;
   /** Sources of the preset that were not there. */
   readonly missing: readonly { readonly source: string; readonly looked: string }[];
   readonly made: { readonly at: string; readonly seconds: number; readonly threads: number };
 }
 
-export interface SourceManifest extends SourceCounts {
+export interface SourceFile {
+  readonly file: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly blankLines?: number;
+  /** The file ended early and the readable part was kept. */
+  readonly damage?: string;
+}
+
+export interface SourceHead {
   readonly name: string;
   readonly format: string;
   readonly rule: string;
   readonly draws: readonly string[];
-  readonly files: readonly {
-    readonly file: string;
-    readonly rows: number;
-    readonly bytes: number;
-    readonly sha256: string;
-    readonly blankLines?: number;
-    readonly damage?: string;
-  }[];
+  readonly files: readonly SourceFile[];
   readonly notes: readonly string[];
-  readonly droppedReasons: Readonly<Record<string, number>>;
-  readonly filterHits: Readonly<Record<string, number>>;
-  /** The first 200; `bad` counts all. */
-  readonly badRows: readonly Omit<BadRow, "index">[];
 }
 
-export function sourceManifest(
-  head: Pick<SourceManifest, "name" | "format" | "rule" | "draws" | "files" | "notes">,
-  counts: SourceCounts,
-  notes: SourceNotes,
-): SourceManifest {
-  const { droppedReasons, filterHits } = notes;
-  const badRows = notes.badRows.map(({ code, message, where, fix }) => ({ code, message, where, fix }));
-  return { ...head, ...counts, droppedReasons, filterHits, badRows };
+export interface SourceManifest extends SourceHead, SourceCounts {
+  readonly droppedReasons: Readonly<Record<string, number>>;
+  readonly filterHits: Readonly<Record<string, number>>;
+  /** Winning source -> duplicates of this source it made superfluous. */
+  readonly lostTo: Readonly<Record<string, number>>;
+  /** Benchmark -> records that hold texts of it. */
+  readonly contacts: Readonly<Record<string, number>>;
+  readonly languages: Readonly<Record<string, number>>;
+  /** Of written records. */
+  readonly lengths: {
+    readonly chars?: LengthSummary;
+    readonly turns?: LengthSummary;
+    readonly tokenLengths?: LengthSummary;
+  };
+  /** The first 200 each; `bad` and `contaminated` count all. */
+  readonly badRows: readonly Omit<BadRow, "index">[];
+  readonly contaminatedRows: readonly (Contact & { readonly id: string })[];
+}
+
+export function sourceManifest(head: SourceHead, state: SourceState): SourceManifest {
+  const { droppedReasons, filterHits, lostTo, contacts, languages, contaminated } = state;
+  const [chars, turns, tokenLengths] = [state.chars.summary(), state.turns.summary(), state.tokens.summary()];
+  return {
+    ...head,
+    ...state.counts,
+    droppedReasons,
+    filterHits,
+    lostTo,
+    contacts,
+    languages,
+    lengths: { ...(chars && { chars }), ...(turns && { turns }), ...(tokenLengths && { tokenLengths }) },
+    badRows: state.badRows.map(({ code, message, where, fix }) => ({ code, message, where, fix })),
+    contaminatedRows: contaminated,
+  };
 }
 
 export function writeManifest(path: string, manifest: Manifest): void {

@@ -9,75 +9,110 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { DataError, SettingsError } from "../../errors.js";
+import { SettingsError } from "../../errors.js";
 import { checkOutputFolder } from "../../run/run-directory.js";
-import type { Mixture, MixtureSource } from "../mixture.js";
+import { loadTokenizer } from "../../tokenizer/tokenizer.js";
+import type { Mixture } from "../mixture.js";
 import { PythonRandom } from "../python-random.js";
 import { sourceNamed } from "../sources/registry.js";
-import { type DrawnRows, drawRows, type RandomStreams, randomStreams } from "./draw-rows.js";
-import type { RowJobResult } from "./job.js";
-import { addCounts, assertBalanced, newCounts, type SourceCounts } from "./ledger.js";
-import { type Manifest, type SourceManifest, sourceManifest, writeManifest } from "./manifest.js";
-import { planJobs } from "./plan-jobs.js";
-import { type JobPool, openPool } from "./pool.js";
-import { type OpenSource, RecordSink } from "./record-sink.js";
-import { listRows, type RowList } from "./row-list.js";
-import { SourceNotes } from "./source-notes.js";
+import { randomStreams } from "./draw-rows.js";
+import { addCounts, assertBalanced } from "./ledger.js";
+import { type Manifest, sourceManifest, writeManifest } from "./manifest.js";
+import { writeParquet } from "./parquet.js";
+import { openPool } from "./pool.js";
+import { resolveQuotas } from "./quotas.js";
+import { RecordSink } from "./record-sink.js";
+import { writeMixReport } from "./report.js";
+import { mixSource, type SourceRun, upsample } from "./source-run.js";
 
 export interface MixOptions {
   readonly out: string;
+  /** Folder of a tokenizer: for splitting by tokens, token quotas and length statistics. */
   readonly tokenizer?: string;
+  /** Count the tokens of every row, for lengths in the report (default: when there is a tokenizer). */
+  readonly countTokens?: boolean;
   readonly onBad: "stop" | "skip";
-  /** Take all rows of a part that has fewer than its draw. */
+  /** Take all rows of a source that has fewer than its quota, and say so, instead of stopping. */
   readonly allowFewer: boolean;
   readonly threads: number;
+  /** Also write `train.parquet` (default true). */
+  readonly parquet?: boolean;
   readonly missing?: Manifest["missing"];
   readonly onProgress?: (progress: MixProgress) => void;
 }
 
 export interface MixProgress {
   readonly source: string;
+  /** Rows of this source done so far, of those drawn. */
   readonly rows: number;
   readonly ofRows: number;
 }
 
-/** Builds the mixture into `options.out`; the folder gets its files only when all of them are complete. */
+/**
+ * Builds the mixture into `options.out`; the folder gets its files only when all of them are complete.
+ * @throws {SettingsError | DataError} for settings that cannot be honoured, and for a bad row unless `onBad` is `skip`
+ */
 export async function mix(mixture: Mixture, options: MixOptions): Promise<Manifest> {
   const started = Date.now();
   checkOutputFolder(options.out);
   checkTokenizer(mixture, options);
+  const quotas = resolveQuotas(mixture);
+  const tokenizer = options.tokenizer === undefined ? undefined : await loadTokenizer(options.tokenizer);
   const work = join(options.out, `.mix.${randomBytes(6).toString("hex")}.tmp`);
   mkdirSync(work, { recursive: true });
+  const { sources: _, name: __, seed: ___, ...settings } = mixture;
   const pool = await openPool(options.threads, {
-    json: mixture.json,
-    ...(mixture.filter && { filter: mixture.filter }),
-    ...(mixture.dedup && { dedup: mixture.dedup }),
-    ...(mixture.heldOut && { heldOut: mixture.heldOut }),
+    ...settings,
+    countTokens: needsTokens(mixture) || (options.countTokens ?? true),
     ...(options.tokenizer !== undefined && { tokenizerFolder: options.tokenizer }),
-    countTokens: options.tokenizer !== undefined,
   });
   try {
     const sink = new RecordSink(work, mixture);
-    const stream = randomStreams(new PythonRandom(mixture.seed));
-    const sources: SourceManifest[] = [];
+    const shared = randomStreams(new PythonRandom(mixture.seed));
+    const runs: SourceRun[] = [];
     for (const [i, source] of mixture.sources.entries()) {
       const random =
         mixture.randomness === "python-stream"
-          ? stream
+          ? shared
           : randomStreams(sourceRandom(mixture.seed, source.name));
-      sources.push(await mixSource(source, random, sink, pool, join(work, `scratch-${i}`), options));
+      const scratch = join(work, `scratch-${i}`);
+      const run = await mixSource(
+        { index: i, source, quota: quotas[i]!, random, scratch },
+        sink,
+        pool,
+        options,
+      );
+      if (!sink.holdsBack) await upsample(run, sink, pool, options);
+      runs.push(run);
     }
+    const nearDedup = await sink.settle(runs.map((run) => run.state));
+    if (sink.holdsBack) for (const run of runs) await upsample(run, sink, pool, options);
+    for (const { state } of runs) assertBalanced(state.name, state.counts);
+
     const files = sink.close();
     const limits = { threads: Math.max(1, options.threads), spillFolder: join(work, "spill") };
     await sink.lineage.finish(join(work, "lineage.parquet"), limits);
+    const names = [...Object.keys(files), "lineage.parquet", "manifest.json", "report.html"];
+    if (options.parquet !== false) {
+      await writeParquet(
+        join(work, "train.jsonl"),
+        join(work, "train.parquet"),
+        files["train.jsonl"]!,
+        limits,
+      );
+      names.push("train.parquet");
+    }
+    const sources = runs.map((run) => sourceManifest(run.head(), run.state));
     const manifest: Manifest = {
       format: 1,
       mixture: mixture.name,
       seed: mixture.seed,
-      settings: settingsOf(mixture),
+      settings: { ...settings, name: mixture.name, seed: mixture.seed },
+      ...(tokenizer && { tokenizer: { folder: tokenizer.folder, fingerprint: tokenizer.fingerprint } }),
       sources,
       totals: addCounts(sources),
       files,
+      ...(nearDedup && { nearDedup }),
       missing: options.missing ?? [],
       made: {
         at: new Date(started).toISOString(),
@@ -86,9 +121,13 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
       },
     };
     writeManifest(join(work, "manifest.json"), manifest);
-    for (const name of [...Object.keys(files), "lineage.parquet", "manifest.json"]) {
-      renameSync(join(work, name), join(options.out, name));
-    }
+    await writeMixReport(
+      join(work, "report.html"),
+      manifest,
+      runs.map((run) => run.state),
+      tokenizer,
+    );
+    for (const name of names) renameSync(join(work, name), join(options.out, name));
     return manifest;
   } finally {
     await pool.close();
@@ -99,18 +138,23 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
 /** Found out before a gigabyte is read, not after. */
 function checkTokenizer(mixture: Mixture, { tokenizer }: MixOptions): void {
   if (tokenizer !== undefined) return;
-  const needy = mixture.sources.filter(
-    ({ format, quota }) => sourceNamed(format).textsToCount !== undefined || quota?.by === "trained-tokens",
+  const splits = mixture.sources.filter(
+    ({ format }) => format !== "auto" && sourceNamed(format).textsToCount !== undefined,
   );
-  if (needy.length === 0) return;
-  const names = needy.map(({ name }) => name).join(", ");
-  throw new SettingsError(
-    "ERR_MIX_TOKENIZER",
-    `splitting or counting by tokens needs a tokenizer (${names}).`,
-    {
-      fix: "add --tokenizer DIR: the folder of the model to be trained, or any folder with its tokenizer.json.",
-    },
-  );
+  if (splits.length === 0 && !needsTokens(mixture)) return;
+  const why =
+    splits.length === 0
+      ? "token quotas"
+      : `splitting by tokens (${splits.map(({ name }) => name).join(", ")})`;
+  throw new SettingsError("ERR_MIX_TOKENIZER", `${why} needs a tokenizer.`, {
+    fix: "add --tokenizer DIR: the folder of the model to be trained, or any folder with its tokenizer.json.",
+  });
+}
+
+/** Whether a quota is counted in trained tokens. */
+function needsTokens({ sources, total }: Mixture): boolean {
+  if (total !== undefined && "trainedTokens" in total) return true;
+  return sources.some(({ quota }) => quota?.by === "trained-tokens");
 }
 
 /** A stream for each source, independent of its neighbours: the seed and the name decide. */
@@ -118,144 +162,4 @@ function sourceRandom(seed: number, name: string): PythonRandom {
   let hash = seed >>> 0;
   for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193) >>> 0;
   return new PythonRandom(hash);
-}
-
-function settingsOf({ sources: _, ...settings }: Mixture): Manifest["settings"] {
-  return settings;
-}
-
-interface DrawnPart {
-  readonly list: RowList;
-  readonly drawn: DrawnRows;
-  readonly label: string;
-}
-
-async function mixSource(
-  source: MixtureSource,
-  random: RandomStreams,
-  sink: RecordSink,
-  pool: JobPool,
-  scratch: string,
-  options: MixOptions,
-): Promise<SourceManifest> {
-  mkdirSync(scratch, { recursive: true });
-  const rule = sourceNamed(source.format);
-  const counts = newCounts();
-  const notes = new SourceNotes();
-  const open: OpenSource = {
-    name: source.name,
-    exempt: source.exempt ?? false,
-    counts,
-    notes,
-    isFull: () => false,
-  };
-
-  // Every draw of the source comes before its prompt templates: the order in which the original uses its stream.
-  const parts = await drawParts(source, random, counts, scratch, options);
-  for (const part of parts) listNotSampled(part, open, sink);
-
-  const ofRows = parts.reduce((rows, { drawn }) => rows + drawn.count, 0);
-  const repeat = source.repeat ?? 1;
-  for (let pass = 1; pass <= repeat; pass++) {
-    let position = 0;
-    for (const { list, drawn } of parts) {
-      const base = position;
-      const jobs = planJobs(
-        list,
-        drawn.order,
-        {
-          format: source.format,
-          dataset: source.name,
-          options: source.options ?? {},
-          exempt: source.exempt ?? false,
-          ...(rule.drawsPerRow && { templateDraws: random.main }),
-        },
-        (drawnSoFar) => (rule.runningIds ? counts.converted : base + drawnSoFar),
-      );
-      for await (const { job, result } of pool.run(jobs, { oneAtATime: rule.runningIds ?? false })) {
-        if (options.onBad === "stop") stopAtBadRow(result);
-        sink.take(open, job, result, pass === 1 ? {} : { copy: `copy ${pass} of ${repeat}` });
-        options.onProgress?.({ source: source.name, rows: counts.used, ofRows });
-      }
-      position += drawn.count;
-    }
-  }
-  assertBalanced(source.name, counts);
-  rmSync(scratch, { recursive: true, force: true });
-  return sourceManifest(
-    {
-      name: source.name,
-      format: source.format,
-      rule: rule.rule,
-      draws: parts.map(({ label }) => label),
-      files: parts
-        .flatMap(({ list }) => list.files)
-        .map(({ file, index, sizeBytes, sha256, damage }) => ({
-          file,
-          rows: index.count,
-          bytes: sizeBytes,
-          sha256,
-          ...(index.blankLines > 0 && { blankLines: index.blankLines }),
-          ...(damage && { damage: damage.message }),
-        })),
-      notes: [...(source.notes ?? []), ...parts.flatMap(fewerThanAsked(source))],
-    },
-    counts,
-    notes,
-  );
-}
-
-async function drawParts(
-  source: MixtureSource,
-  random: RandomStreams,
-  counts: SourceCounts,
-  scratch: string,
-  { onBad, allowFewer }: MixOptions,
-): Promise<DrawnPart[]> {
-  const parts: DrawnPart[] = [];
-  for (const { files, draw } of source.parts) {
-    const list = await listRows(files, scratch, onBad, { csvHeader: source.format !== "cot_table" });
-    const drawn = drawRows(draw, list.count, random, allowFewer, `${source.name}: ${files.join(", ")}`);
-    counts.read += list.count;
-    const label =
-      draw.kind === "all" ? `all ${list.count} rows` : `${draw.kind}: ${drawn.count} of ${list.count} rows`;
-    parts.push({ list, drawn, label });
-  }
-  return parts;
-}
-
-function fewerThanAsked(source: MixtureSource) {
-  return ({ list }: DrawnPart, i: number): string[] => {
-    const { draw } = source.parts[i]!;
-    if (!("rows" in draw) || list.count >= draw.rows) return [];
-    return [`${list.count} rows are there, ${draw.rows} were asked for: all were taken`];
-  };
-}
-
-/** Rows outside the draw go into the lineage as ranges: a sample of 10,000 from millions stays small. */
-function listNotSampled({ list, drawn: { order } }: DrawnPart, open: OpenSource, sink: RecordSink): void {
-  if (order === undefined) return;
-  const taken = new Uint8Array(list.count);
-  for (const row of order) taken[row] = 1;
-  for (const { file, firstRow, index } of list.files) {
-    for (let row = 0; row < index.count; ) {
-      if (taken[firstRow + row] === 1) {
-        row++;
-        continue;
-      }
-      let end = row + 1;
-      while (end < index.count && taken[firstRow + end] === 0) end++;
-      sink.notSampled(open, file, row, end);
-      row = end;
-    }
-  }
-}
-
-function stopAtBadRow({ bad }: RowJobResult): void {
-  const first = bad[0];
-  if (first === undefined) return;
-  throw new DataError(first.code, first.message, {
-    where: first.where,
-    ...(first.fix !== undefined && { fix: first.fix }),
-  });
 }

@@ -1,31 +1,33 @@
 /**
  * Verdicts across records, in mixture order, and the files they lead to: train, held out, removed, lineage.
+ *
+ * Exact duplicates are known when they come. Near-duplicates are known when all records are in: with
+ * `dedup.near` records that pass everything else are held back in a file of their own, and `settle` goes through them.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Mixture } from "../mixture.js";
 import { ContentSet } from "../quality/content-set.js";
-import { BufferedFile } from "./buffered-file.js";
+import { NearDeduplicator, type NearDedupSummary } from "../quality/near-dedup.js";
+import { BufferedFile, linesOf } from "./buffered-file.js";
+import { HeldOutRule, PromptGroups } from "./held-out.js";
 import type { JobRecord, RowJob, RowJobResult } from "./job.js";
-import type { SourceCounts } from "./ledger.js";
 import { type Fate, type LineageRow, LineageWriter } from "./lineage-writer.js";
-import type { SourceNotes } from "./source-notes.js";
-
-/** What the sink needs to know of the source at hand. */
-export interface OpenSource {
-  readonly name: string;
-  readonly exempt: boolean;
-  readonly counts: SourceCounts;
-  readonly notes: SourceNotes;
-  /** True once the source has what it is asked for; later records are over quota. */
-  isFull(): boolean;
-}
+import type { SourceState, WrittenRecord } from "./source-state.js";
 
 export interface SinkPass {
   /** Shown in lineage and not counted as converted: the second and later writing of the same rows. */
   readonly copy?: string;
-  /** Called with the row of each record that goes to train: up-sampling draws its copies from these. */
-  onWritten?(fileIndex: number, row: number, job: RowJob): void;
+  /** Number of a file's first row in the source's list; given when up-sampling will need the rows that were kept. */
+  readonly listRow?: (file: string) => number;
+}
+
+/** A record that passed everything that can be told without the others. */
+interface Survivor extends WrittenRecord {
+  readonly source: SourceState;
+  readonly lineage: Omit<LineageRow, "fate" | "line" | "reason">;
+  /** Row in the source's list, for up-sampling. */
+  readonly listRow?: number;
 }
 
 export class RecordSink {
@@ -33,11 +35,12 @@ export class RecordSink {
   readonly #train: HashedFile;
   readonly #removed: HashedFile;
   readonly #heldOut: HashedFile | undefined;
+  readonly #rule: HeldOutRule | undefined;
   readonly #seen: ContentSet | undefined;
-  /** Id and fate of the record that holds an entry of `#seen`. */
-  readonly #holders: string[] = [];
-  readonly #heldOutBelow: number;
-  readonly #heldOutSalt: number;
+  /** Id and source of the record that holds an entry of `#seen`. */
+  readonly #holders: { readonly id: string; readonly source: string }[] = [];
+  readonly #heldBack: HeldBack | undefined;
+  readonly #removeContaminated: boolean;
 
   constructor(folder: string, mixture: Mixture) {
     this.#train = new HashedFile(join(folder, "train.jsonl"));
@@ -45,50 +48,49 @@ export class RecordSink {
     this.lineage = new LineageWriter(join(folder, "lineage.tsv"));
     this.#seen = mixture.dedup?.exact && new ContentSet();
     this.#heldOut = mixture.heldOut && new HashedFile(join(folder, "held-out.jsonl"));
-    this.#heldOutBelow = (mixture.heldOut?.fraction ?? 0) * 2 ** 32;
-    this.#heldOutSalt = Math.imul(mixture.seed | 0, 0x9e3779b1);
+    this.#rule = mixture.heldOut && new HeldOutRule(mixture.heldOut.fraction, mixture.seed);
+    this.#heldBack = mixture.dedup?.near && new HeldBack(folder, new NearDeduplicator(mixture.dedup.near));
+    this.#removeContaminated = mixture.decontaminate?.action === "remove";
   }
 
-  /** Takes the results of one job of `source`. */
-  take(source: OpenSource, job: RowJob, result: RowJobResult, pass: SinkPass = {}): void {
-    this.#bad(source, job, result);
-    this.#dropped(source, job, result, pass);
-    const { counts } = source;
+  /** Whether quotas are only known to be full after `settle`. */
+  get holdsBack(): boolean {
+    return this.#heldBack !== undefined;
+  }
+
+  /** Takes the result of one job of `source`. */
+  take(source: SourceState, job: RowJob, result: RowJobResult, pass: SinkPass = {}): void {
+    if (pass.copy === undefined) this.#takeRows(source, job, result);
     for (let i = 0; i < result.records.length; i++) {
       const record = result.records[i]!;
-      if (pass.copy === undefined) {
-        counts.converted++;
-        if (record.index !== result.records[i - 1]?.index) counts.used++;
-      }
-      counts.sampled++;
-      const verdict = this.#verdict(source, result, record, i);
+      source.counts.sampled++;
       const line = result.bytes.subarray(i === 0 ? 0 : result.lineEnds[i - 1]!, result.lineEnds[i]!);
-      const lineNumber = this.#write(verdict.fate, line);
-      this.#count(source, verdict.fate, record);
-      if (verdict.fate === "written")
-        pass.onWritten?.(job.fileOf[record.index]!, job.rows[record.index]!, job);
-      const steps = [record.step, pass.copy].filter((step) => step !== undefined).join("; ");
-      this.lineage.add({
-        id: record.id,
-        dataset: record.dataset,
-        source: source.name,
-        file: job.files[job.fileOf[record.index]!]!.file,
-        row: job.rows[record.index]!,
-        ...(steps !== "" && { steps }),
-        fate: verdict.fate,
-        ...(verdict.reason !== undefined && { reason: verdict.reason }),
-        ...(lineNumber !== undefined && { line: lineNumber }),
-      });
+      const survivor = survivorOf(source, job, result, i, pass);
+      const verdict = pass.copy === undefined ? this.#verdict(source, record, result, i) : undefined;
+      if (verdict !== undefined) this.#remove(survivor, line, verdict.fate, verdict.reason);
+      else if (this.#heldBack !== undefined && pass.copy === undefined) {
+        this.#heldBack.add(survivor, line, result.inspection, i);
+      } else this.#release(survivor, line, this.#isHeldOut(result, i));
     }
   }
 
-  notSampled(source: OpenSource, file: string, row: number, rowEnd: number): void {
+  notSampled(source: SourceState, file: string, row: number, rowEnd: number): void {
     source.counts.notSampled += rowEnd - row;
     this.lineage.add({ dataset: source.name, source: source.name, file, row, rowEnd, fate: "not-sampled" });
   }
 
-  /** Closes the record files. @returns their rows, bytes and hashes */
-  close(): Record<string, { rows: number; bytes: number; sha256: string }> {
+  /** Decides on the records held back. @returns what near-deduplication found, if it was on */
+  async settle(sources: readonly SourceState[]): Promise<NearDedupSummary | undefined> {
+    return await this.#heldBack?.settle(sources, this.#rule, (survivor, line, heldOut, twin) => {
+      if (twin !== undefined) {
+        survivor.source.noteDuplicate(survivor.lineage.id!, twin.reason, twin.source);
+        this.#remove(survivor, line, "near-duplicate", twin.reason);
+      } else this.#release(survivor, line, heldOut);
+    });
+  }
+
+  /** Closes the record files. */
+  close(): Record<string, RecordFile> {
     const files = {
       "train.jsonl": this.#train,
       "removed.jsonl": this.#removed,
@@ -102,117 +104,228 @@ export class RecordSink {
   }
 
   #verdict(
-    source: OpenSource,
-    result: RowJobResult,
+    source: SourceState,
     record: JobRecord,
+    { inspection }: RowJobResult,
     i: number,
-  ): { fate: Fate; reason?: string } {
-    if (record.filtered !== undefined) {
-      source.notes.filtered(record);
-      return { fate: "filtered", reason: `contains "${record.filtered.keyword}"` };
+  ): { fate: Fate; reason: string } | undefined {
+    const hit = inspection.filtered[i];
+    if (hit !== undefined) {
+      source.noteFiltered(record.id, hit);
+      return { fate: "filtered", reason: `contains "${hit.keyword}"` };
     }
-    if (this.#seen !== undefined && result.hashes.length > 0) {
-      const hash = result.hashes.subarray(i * 4, i * 4 + 4);
-      if (hash[0] !== 0 || hash[1] !== 0 || hash[2] !== 0 || hash[3] !== 0) {
-        const size = this.#seen.size;
+    if (this.#seen !== undefined && inspection.hashes.length > 0) {
+      const hash = inspection.hashes.subarray(i * 4, i * 4 + 4);
+      if (hash.some((word) => word !== 0)) {
         const entry = this.#seen.add(hash);
-        if (entry < size) {
-          const winner = this.#holders[entry]!;
-          source.notes.duplicate(record, winner);
-          return { fate: "duplicate", reason: `same content as ${winner}, which came first` };
+        const winner = this.#holders[entry];
+        if (winner !== undefined) {
+          const reason = `same content as ${winner.id} of ${winner.source}, which comes first in the mixture`;
+          source.noteDuplicate(record.id, reason, winner.source);
+          return { fate: "duplicate", reason };
         }
-        this.#holders.push(record.id);
+        this.#holders.push({ id: record.id, source: source.name });
       }
     }
-    if (source.isFull()) return { fate: "over-quota" };
-    if (this.#heldOut !== undefined && result.keyHashes.length > 0) {
-      if ((result.keyHashes[i * 4]! ^ this.#heldOutSalt) >>> 0 < this.#heldOutBelow)
-        return { fate: "held-out" };
+    const contacts = inspection.contaminated[i];
+    if (contacts !== undefined) {
+      source.noteContacts(record.id, contacts);
+      const { benchmark, item, coverage } = contacts[0]!;
+      const reason = `holds ${Math.round(coverage * 100)} % of ${benchmark} ${item}`;
+      if (this.#removeContaminated) return { fate: "contaminated", reason };
     }
-    return { fate: "written" };
-  }
-
-  #write(fate: Fate, line: Uint8Array): number | undefined {
-    if (fate === "written") return this.#train.write(line);
-    if (fate === "held-out") return this.#heldOut!.write(line);
-    if (fate !== "over-quota") this.#removed.write(line);
     return undefined;
   }
 
-  #count({ counts }: OpenSource, fate: Fate, record: JobRecord): void {
-    switch (fate) {
-      case "written":
-        counts.written++;
-        counts.turns += record.turns;
-        counts.chars += record.chars;
-        counts.tokens += record.tokens;
-        counts.trainedTokens += record.trainedTokens;
-        break;
-      case "held-out":
-        counts.heldOut++;
-        break;
-      case "filtered":
-        counts.filtered++;
-        break;
-      case "duplicate":
-        counts.deduplicated++;
-        break;
-      case "near-duplicate":
-        counts.nearDuplicates++;
-        break;
-      case "contaminated":
-        counts.contaminated++;
-        break;
-      case "over-quota":
-        counts.overQuota++;
-        break;
-      default:
-        break; // fates of rows, not of records
+  #isHeldOut({ inspection: { promptHashes } }: RowJobResult, i: number): boolean {
+    return this.#rule !== undefined && promptHashes.length > 0 && this.#rule.decide(promptHashes[i * 4]!);
+  }
+
+  #remove({ source, lineage }: Survivor, line: Uint8Array, fate: Fate, reason: string): void {
+    this.#removed.write(line);
+    const { counts } = source;
+    if (fate === "filtered") counts.filtered++;
+    else if (fate === "duplicate") counts.deduplicated++;
+    else if (fate === "near-duplicate") counts.nearDuplicates++;
+    else counts.contaminated++;
+    this.lineage.add({ ...lineage, fate, reason });
+  }
+
+  /** The record stays: held out, written, or one too many. */
+  #release(survivor: Survivor, line: Uint8Array, heldOut: boolean): void {
+    const { source, lineage, listRow } = survivor;
+    if (heldOut) {
+      source.counts.heldOut++;
+      this.lineage.add({ ...lineage, fate: "held-out", line: this.#heldOut!.write(line) });
+    } else if (source.isFull()) {
+      source.counts.overQuota++;
+      this.lineage.add({ ...lineage, fate: "over-quota", reason: "the quota was full" });
+    } else {
+      source.noteWritten(survivor, line);
+      if (listRow !== undefined) source.kept.push(listRow);
+      this.lineage.add({ ...lineage, fate: "written", line: this.#train.write(line) });
     }
   }
 
-  #bad(source: OpenSource, job: RowJob, result: RowJobResult): void {
-    for (const row of result.bad) {
-      source.counts.bad++;
-      source.notes.bad(row);
+  /** The books of rows: used, bad, rejected. */
+  #takeRows(source: SourceState, job: RowJob, { records, bad, dropped }: RowJobResult): void {
+    const { counts } = source;
+    counts.converted += records.length;
+    const made = new Set(records.map((record) => record.index));
+    counts.used += made.size;
+    for (const row of bad) {
+      source.noteBad(row);
       this.#rowFate(source, job, row.index, "bad", `${row.code}: ${row.message}`);
     }
-  }
-
-  #dropped(source: OpenSource, job: RowJob, result: RowJobResult, pass: SinkPass): void {
-    if (pass.copy !== undefined) return;
-    const made = new Set(result.records.map((record) => record.index));
-    for (const { index, reasons } of result.dropped) {
-      source.notes.dropped(reasons);
-      const reason = Object.entries(reasons)
-        .map(([why, times]) => (times === 1 ? why : `${why} (${times})`))
-        .join("; ");
-      if (!made.has(index)) {
-        source.counts.rejected++;
-        this.#rowFate(source, job, index, "rejected", reason);
-      } else this.#rowFate(source, job, index, "rejected", `part of the row: ${reason}`);
+    const named = new Set(bad.map((row) => row.index));
+    for (const { index, reasons } of dropped) {
+      source.noteDropped(reasons);
+      named.add(index);
+      const list = Object.entries(reasons).map(([why, times]) => (times === 1 ? why : `${why} (${times})`));
+      if (!made.has(index)) counts.rejected++;
+      this.#rowFate(
+        source,
+        job,
+        index,
+        "rejected",
+        `${made.has(index) ? "part of the row: " : ""}${list.join("; ")}`,
+      );
     }
     // A rule may make nothing without naming a reason; the books must still balance.
-    const named = new Set([...result.dropped, ...result.bad].map(({ index }) => index));
     for (let index = 0; index < job.rows.length; index++) {
       if (made.has(index) || named.has(index)) continue;
-      source.counts.rejected++;
-      source.notes.dropped({ "nothing left": 1 });
+      counts.rejected++;
+      source.noteDropped({ "nothing left": 1 });
       this.#rowFate(source, job, index, "rejected", "nothing left");
     }
   }
 
-  #rowFate(source: OpenSource, job: RowJob, index: number, fate: Fate, reason: string): void {
-    const row: LineageRow = {
+  #rowFate(source: SourceState, job: RowJob, index: number, fate: Fate, reason: string): void {
+    const { file } = job.files[job.fileOf[index]!]!;
+    this.lineage.add({
       dataset: source.name,
       source: source.name,
-      file: job.files[job.fileOf[index]!]!.file,
+      file,
       row: job.rows[index]!,
       fate,
       reason,
-    };
-    this.lineage.add(row);
+    });
   }
+}
+
+function survivorOf(
+  source: SourceState,
+  job: RowJob,
+  result: RowJobResult,
+  i: number,
+  pass: SinkPass,
+): Survivor {
+  const { id, dataset, index, step, turns, chars } = result.records[i]!;
+  const { tokens, trainedTokens, languages } = result.inspection;
+  const { file } = job.files[job.fileOf[index]!]!;
+  const row = job.rows[index]!;
+  const steps = step !== undefined && pass.copy !== undefined ? `${step}; ${pass.copy}` : (step ?? pass.copy);
+  return {
+    source,
+    turns,
+    chars,
+    tokens: tokens[i] ?? 0,
+    trainedTokens: trainedTokens[i] ?? 0,
+    ...(languages[i] !== undefined && { language: languages[i] }),
+    lineage: { id, dataset, source: source.name, file, row, ...(steps !== undefined && { steps }) },
+    ...(pass.listRow && { listRow: pass.listRow(file) + row }),
+  };
+}
+
+interface Twin {
+  readonly reason: string;
+  readonly source: string;
+}
+
+/** Records waiting for near-deduplication: lines and facts on disk, sketches in memory (120 bytes a record). */
+class HeldBack {
+  readonly #lines: BufferedFile;
+  readonly #facts: BufferedFile;
+  readonly #prompts = new PromptGroups();
+  #records = 0;
+
+  constructor(
+    folder: string,
+    readonly near: NearDeduplicator,
+  ) {
+    this.#lines = new BufferedFile(join(folder, "held-back.jsonl"));
+    this.#facts = new BufferedFile(join(folder, "held-back-facts.jsonl"));
+  }
+
+  add(
+    { source, ...facts }: Survivor,
+    line: Uint8Array,
+    { sketches, promptHashes }: RowJobResult["inspection"],
+    i: number,
+  ): void {
+    this.#lines.write(line);
+    // Exempt sources have no sketch: they are like nothing, and nothing is like them.
+    this.#facts.write(`${JSON.stringify({ source: source.index, ...facts })}\n`);
+    this.near.add(source.name, sketches[i]);
+    if (promptHashes.length > 0) this.#prompts.add(promptHashes.subarray(i * 4, i * 4 + 4));
+    else this.#prompts.add(Uint32Array.of(this.#records, 1, 0, 0)); // nobody's neighbour
+    this.#records++;
+  }
+
+  async settle(
+    sources: readonly SourceState[],
+    rule: HeldOutRule | undefined,
+    decide: (survivor: Survivor, line: Uint8Array, heldOut: boolean, twin: Twin | undefined) => void,
+  ): Promise<NearDedupSummary> {
+    this.#lines.close();
+    this.#facts.close();
+    const { clusterOf, removed, summary } = this.near.finish();
+    const heldOut = rule && this.#prompts.heldOut(rule, clusterOf);
+    const winners = await this.#names(new Set(removed.winners));
+    const lines = linesOf(this.#lines.path);
+    let record = 0;
+    let next = 0;
+    for await (const fact of linesOf(this.#facts.path)) {
+      const line = (await lines.next()).value as Uint8Array;
+      const { source, ...rest } = JSON.parse(fact.toString()) as Omit<Survivor, "source"> & {
+        source: number;
+      };
+      const survivor = { source: sources[source]!, ...rest };
+      let twin: Twin | undefined;
+      if (removed.rows[next] === record) {
+        const winner = winners.get(removed.winners[next]!)!;
+        const alike = Math.round(removed.similarity[next]! * 100);
+        twin = { reason: `${alike} % alike with ${winner.id} of ${winner.source}`, source: winner.source };
+        next++;
+      }
+      const isExempt = survivor.source.exempt;
+      decide(survivor, line, !isExempt && heldOut?.[record] === 1, twin);
+      record++;
+    }
+    return summary;
+  }
+
+  /** Ids and sources of some records: a winner may come after the record that lost to it. */
+  async #names(records: ReadonlySet<number>): Promise<Map<number, { id: string; source: string }>> {
+    const names = new Map<number, { id: string; source: string }>();
+    let record = 0;
+    for await (const fact of linesOf(this.#facts.path)) {
+      if (records.has(record)) {
+        const { lineage } = JSON.parse(fact.toString()) as Survivor;
+        names.set(record, { id: lineage.id!, source: lineage.source });
+      }
+      record++;
+    }
+    return names;
+  }
+}
+
+export interface RecordFile {
+  readonly rows: number;
+  readonly bytes: number;
+  /** Bytes of the longest line. */
+  readonly longestRow: number;
+  readonly sha256: string;
 }
 
 /** Counts lines and hashes what it writes. */
@@ -221,6 +334,7 @@ class HashedFile {
   readonly #hash = createHash("sha256");
   #rows = 0;
   #bytes = 0;
+  #longest = 0;
 
   constructor(path: string) {
     this.#file = new BufferedFile(path);
@@ -228,14 +342,20 @@ class HashedFile {
 
   /** @returns the number of the line, from 1 */
   write(line: Uint8Array): number {
+    this.#longest = Math.max(this.#longest, line.length);
     this.#file.write(line);
     this.#hash.update(line);
     this.#bytes += line.length;
     return ++this.#rows;
   }
 
-  close() {
+  close(): RecordFile {
     this.#file.close();
-    return { rows: this.#rows, bytes: this.#bytes, sha256: this.#hash.digest("hex") };
+    return {
+      rows: this.#rows,
+      bytes: this.#bytes,
+      longestRow: this.#longest,
+      sha256: this.#hash.digest("hex"),
+    };
   }
 }

@@ -83,12 +83,17 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
  * The format of a user's file, from its columns.
  * @throws {DataError} listing the columns found and the mapping that would help
  */
-export function detectFormat(row: unknown): { source: Source; columns?: Readonly<Record<string, string>> } {
+export function detectFormat(
+  row: unknown,
+  columns?: Readonly<Record<string, string>>,
+): { source: Source; columns?: Readonly<Record<string, string>> } {
   const found = typeof row === "object" && row !== null && !Array.isArray(row) ? Object.keys(row) : [];
+  found.push(...Object.keys(columns ?? {}));
   const has = (...names: string[]) => names.every((name) => found.includes(name));
   if (has("messages")) return { source: messages };
   if (has("conversations")) return { source: sharegptStyle };
   if (has("instruction", "output")) return { source: alpacaStyle };
+  if (has("prompt", "completion")) return { source: promptCompletion };
   const prompt = SYNONYMS.prompt!.find((name) => found.includes(name));
   const completion = SYNONYMS.completion!.find((name) => found.includes(name));
   if (prompt !== undefined && completion !== undefined)

@@ -1,0 +1,135 @@
+/** `camelid mix`: raw files to a written mixture, and questions to one that is written. */
+import { availableParallelism } from "node:os";
+import { Command, Option } from "commander";
+import type { MixOptions } from "../../data/mix/mix.js";
+import type { Mixture } from "../../data/mixture.js";
+import { SettingsError } from "../../errors.js";
+import { outputMode, Progress } from "../../run/progress.js";
+
+interface MixFlags {
+  preset?: "tulu2" | "tulu1";
+  config?: string;
+  sources?: string;
+  out: string;
+  tokenizer?: string;
+  lengths: boolean;
+  allowMissing: boolean;
+  onBad: "stop" | "skip";
+  threads?: number;
+  parquet: boolean;
+  explain?: string;
+  json: boolean;
+}
+
+export function command(): Command {
+  return new Command("mix")
+    .description(
+      "Builds a mixture: train.jsonl, train.parquet, manifest.json, lineage.parquet, removed.jsonl, report.html.\n" +
+        "A preset reads the original raw files under --sources; --config is a mixture of your own (JSON or YAML).",
+    )
+    .addOption(new Option("--preset <name>", "mixture of a paper").choices(["tulu2", "tulu1"]))
+    .option("--config <file>", "mixture of your own")
+    .option("--sources <dir>", "raw files of the preset, one folder per source")
+    .requiredOption("--out <dir>", "folder to write; with --explain, the mixture to ask")
+    .option("--tokenizer <dir>", "folder with tokenizer.json: splits by tokens, token quotas, lengths")
+    .option("--no-lengths", "do not count the tokens of every row for the report")
+    .option(
+      "--allow-missing",
+      "go on without sources, or with fewer rows than a quota; the manifest says so",
+      false,
+    )
+    .addOption(
+      new Option("--on-bad <what>", "rows that cannot be read or converted")
+        .choices(["stop", "skip"])
+        .default("stop"),
+    )
+    .option("--threads <n>", "threads that convert rows; default: the cores, at most 8", wholeNumber)
+    .option("--no-parquet", "do not write train.parquet")
+    .option("--explain <id>", "tell where a row comes from or why it is missing (an id, or FILE:ROW)")
+    .option("--json", "progress and result for machines", false)
+    .action(async (flags: MixFlags) => {
+      if (flags.explain !== undefined) await answer(flags, flags.explain);
+      else await build(flags);
+    });
+}
+
+async function answer({ out, json }: MixFlags, what: string): Promise<void> {
+  const { explain, explanationText } = await import("../../data/mix/explain.js");
+  const explanations = await explain(out, what);
+  process.stdout.write(json ? `${JSON.stringify(explanations)}\n` : explanationText(what, explanations));
+}
+
+async function build(flags: MixFlags): Promise<void> {
+  const { mix } = await import("../../data/mix/mix.js");
+  const { mixture, missing } = await mixtureOf(flags);
+  using progress = new Progress({ label: "mix", unit: "row", mode: outputMode(flags.json) });
+  let before = 0;
+  let current = "";
+  let currentRows = 0;
+  const options: MixOptions = {
+    out: flags.out,
+    ...(flags.tokenizer !== undefined && { tokenizer: flags.tokenizer }),
+    countTokens: flags.lengths,
+    onBad: flags.onBad,
+    allowFewer: flags.allowMissing,
+    threads: flags.threads ?? Math.min(8, availableParallelism()),
+    parquet: flags.parquet,
+    missing,
+    onProgress: ({ source, rows }) => {
+      if (source !== current) before += currentRows;
+      current = source;
+      currentRows = rows;
+      progress.update(before + rows, { source });
+    },
+  };
+  const manifest = await mix(mixture, options);
+  progress.end();
+  const { totals, sources } = manifest;
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify({ event: "mix-end", out: flags.out, totals })}\n`);
+    return;
+  }
+  const notes = sources.flatMap(({ name, notes }) => notes.map((note) => `  ${name}: ${note}\n`));
+  const absent = missing.map(({ source, looked }) => `  ${source}: not there (${looked})\n`);
+  process.stdout.write(
+    `${flags.out}: ${totals.written} rows of ${totals.read} read (${sources.length} sources); report.html shows the rest\n${[...notes, ...absent].join("")}`,
+  );
+  if (totals.bad > 0)
+    process.stdout.write(`  ${totals.bad} bad rows were skipped; manifest.json lists them\n`);
+}
+
+async function mixtureOf({ preset, config, sources, tokenizer, allowMissing }: MixFlags): Promise<{
+  mixture: Mixture;
+  missing: NonNullable<MixOptions["missing"]>;
+}> {
+  if ((preset === undefined) === (config === undefined)) {
+    throw new SettingsError("ERR_MIX_SETTINGS", "say what to mix.", {
+      fix: "give --preset tulu2 (or tulu1) with --sources DIR, or --config FILE, and not both.",
+    });
+  }
+  if (config !== undefined) {
+    if (sources !== undefined) {
+      throw new SettingsError("ERR_MIX_SETTINGS", "--sources belongs to presets.", {
+        fix: "in a mixture of your own each source names its files; leave --sources out.",
+      });
+    }
+    const { readMixtureFile } = await import("../../data/mixture-file.js");
+    return { mixture: readMixtureFile(config), missing: [] };
+  }
+  if (sources === undefined) {
+    throw new SettingsError("ERR_MIX_SETTINGS", `the preset ${preset} needs its raw files.`, {
+      fix: "give --sources DIR, a folder with one folder per source (flan_v2, cot, oasst1, ...).",
+    });
+  }
+  const { tulu1Mixture, tulu2Mixture } = await import("../../data/presets/tulu.js");
+  const locate = preset === "tulu1" ? tulu1Mixture : tulu2Mixture;
+  return locate(sources, { allowMissing, hasTokenizer: tokenizer !== undefined });
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new SettingsError("ERR_INVALID_VALUE", `--threads is ${JSON.stringify(text)}.`, {
+    fix: "give a whole number from 1.",
+  });
+}

@@ -1,0 +1,330 @@
+/** `report.html`: what the mixture is made of, what was taken out and why, and rows to look at. */
+import { writeFile } from "node:fs/promises";
+import { barChart, histogram } from "../../report/bars.js";
+import { figures, fold, keyValues, note, sideBySide, table } from "../../report/blocks.js";
+import { type HtmlValue, html } from "../../report/html.js";
+import { page, section } from "../../report/page.js";
+import { type StripToken, tokenLegend, tokenStrip } from "../../report/token-strip.js";
+import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Conversation } from "../conversation.js";
+import type { LengthHistogram } from "../quality/length-histogram.js";
+import { IGNORE_INDEX, renderConversation } from "../render.js";
+import { SEGMENT_ROLES } from "../tokenize-segments.js";
+import type { Manifest, SourceManifest } from "./manifest.js";
+import type { SourceState } from "./source-state.js";
+
+export async function writeMixReport(
+  path: string,
+  manifest: Manifest,
+  states: readonly SourceState[],
+  tokenizer: Tokenizer | undefined,
+): Promise<void> {
+  const { totals, files, sources } = manifest;
+  const mib = (files["train.jsonl"]!.bytes / 2 ** 20).toFixed(1);
+  const document = page({
+    title: manifest.mixture,
+    kind: "mixture report",
+    lead: html`<b>${count(totals.written)}</b> conversations from ${sources.length} sources, out of ${count(totals.read)} raw rows; seed ${manifest.seed}.`,
+    body: [
+      section({
+        heading: "At a glance",
+        body: [
+          figures([
+            { name: "written", value: count(totals.written), unit: "rows" },
+            { name: "size", value: mib, unit: "MiB" },
+            ...(totals.trainedTokens > 0
+              ? [
+                  { name: "tokens", value: count(totals.tokens) },
+                  { name: "trained tokens", value: count(totals.trainedTokens) },
+                ]
+              : []),
+            {
+              name: "taken out",
+              value: count(totals.sampled - totals.written - totals.heldOut),
+              unit: "records",
+            },
+          ]),
+          manifest.missing.length > 0 &&
+            note(html`Not there: ${manifest.missing.map(({ source }) => source).join(", ")}.`, "warn"),
+          sources.flatMap(({ name, notes }) =>
+            notes.map((text) => note(html`<b>${name}</b>: ${text}`, "warn")),
+          ),
+        ],
+      }),
+      composition(sources),
+      accounts(sources),
+      lengths(manifest, states),
+      takenOut(sources, states),
+      badRows(sources),
+      await samples(states, tokenizer),
+      section({
+        heading: "How it was made",
+        body: [
+          keyValues([
+            ["made at", manifest.made.at],
+            ["seconds", manifest.made.seconds.toFixed(1)],
+            ["threads", manifest.made.threads],
+            ["train.jsonl sha256", files["train.jsonl"]!.sha256],
+            ...(manifest.tokenizer ? [["tokenizer", manifest.tokenizer.fingerprint] as const] : []),
+          ]),
+          fold("settings", html`<pre>${JSON.stringify(manifest.settings, null, 2)}</pre>`),
+          fold(
+            "files read",
+            table(
+              [
+                { name: "file", kind: "code" },
+                { name: "rows", kind: "number" },
+                { name: "bytes", kind: "number" },
+                { name: "sha256", kind: "code" },
+              ],
+              sources.flatMap((source) =>
+                source.files.map((file) => [file.file, count(file.rows), count(file.bytes), file.sha256]),
+              ),
+            ),
+          ),
+        ],
+      }),
+    ],
+  });
+  await writeFile(path, document);
+}
+
+function composition(sources: readonly SourceManifest[]): HtmlValue {
+  const charts = [
+    barChart({ title: "rows", bars: sources.map(({ name, written }) => ({ name, value: written })) }),
+  ];
+  if (sources.some(({ trainedTokens }) => trainedTokens > 0)) {
+    const bars = sources.map(({ name, trainedTokens }) => ({ name, value: trainedTokens, color: 2 }));
+    charts.push(barChart({ title: "trained tokens", bars }));
+  } else
+    charts.push(
+      barChart({
+        title: "characters",
+        bars: sources.map(({ name, chars }) => ({ name, value: chars, color: 2 })),
+      }),
+    );
+  const note = "Rows and what is learned from them are shared differently: long answers weigh more.";
+  return section({ heading: "Composition", note, body: sideBySide(charts) });
+}
+
+function accounts(sources: readonly SourceManifest[]): HtmlValue {
+  const columns = [
+    "read",
+    "bad",
+    "notSampled",
+    "rejected",
+    "converted",
+    "sampled",
+    "filtered",
+    "deduplicated",
+    "nearDuplicates",
+    "contaminated",
+    "overQuota",
+    "heldOut",
+    "written",
+  ] as const;
+  return section({
+    heading: "Every row accounted for",
+    note: "Rows: read = bad + not sampled + rejected + used. Records: sampled = all that was taken out + held out + written.",
+    body: table(
+      [
+        { name: "source", kind: "key" },
+        ...columns.map((name) => ({ name: spaced(name), kind: "number" as const })),
+      ],
+      sources.map((source) => [
+        source.name,
+        ...columns.map((column) => (source[column] === 0 ? "" : count(source[column]))),
+      ]),
+    ),
+  });
+}
+
+function lengths({ totals }: Manifest, states: readonly SourceState[]): HtmlValue {
+  const byTokens = totals.tokens > 0;
+  const charts = states
+    .filter(({ counts }) => counts.written > 0)
+    .map((state) => {
+      const lengths = byTokens ? state.tokens : state.chars;
+      return histogram({
+        title: state.name,
+        unit: byTokens ? "tokens" : "characters",
+        values: quantiles(lengths),
+        height: 6,
+      });
+    });
+  return section({
+    heading: "Length of a conversation",
+    note: "As training will see it, template included.",
+    body: sideBySide(charts),
+  });
+}
+
+/** Evenly spread quantiles stand for all values: a chart needs no more. */
+function quantiles(lengths: LengthHistogram): number[] {
+  const many = Math.min(400, lengths.count);
+  return Array.from({ length: many }, (_, i) => lengths.quantile((i + 0.5) / many)!);
+}
+
+function takenOut(sources: readonly SourceManifest[], states: readonly SourceState[]): HtmlValue {
+  const hits = states.flatMap((state) =>
+    Object.entries(state.filterHits).map(([keyword, times]) => ({
+      source: state.name,
+      keyword,
+      times,
+      examples: state.filterExamples[keyword] ?? [],
+    })),
+  );
+  const body: HtmlValue[] = [];
+  if (hits.length > 0) {
+    body.push(
+      html`<h3>Keyword filter</h3>`,
+      table(
+        [
+          { name: "source", kind: "key" },
+          { name: "string" },
+          { name: "records", kind: "number" },
+          { name: "for example", kind: "text" },
+        ],
+        hits
+          .sort((a, b) => b.times - a.times)
+          .map(({ source, keyword, times, examples }) => [
+            source,
+            keyword,
+            count(times),
+            examples[0] === undefined ? "" : `${examples[0].id}: ${examples[0].text}`,
+          ]),
+      ),
+    );
+  }
+  const losses = sources.flatMap(({ name, lostTo }) =>
+    Object.entries(lostTo).map(([winner, times]) => [
+      name,
+      winner,
+      count(times),
+      states.find((state) => state.name === name)!.duplicateExamples[0]?.text ?? "",
+    ]),
+  );
+  if (losses.length > 0) {
+    body.push(
+      html`<h3>Duplicates</h3>`,
+      table(
+        [
+          { name: "source", kind: "key" },
+          { name: "lost to", kind: "key" },
+          { name: "records", kind: "number" },
+          { name: "for example", kind: "text" },
+        ],
+        losses,
+      ),
+    );
+  }
+  const contacts = sources.flatMap(({ name, contaminatedRows }) =>
+    contaminatedRows
+      .slice(0, 20)
+      .map((row) => [name, row.id, row.benchmark, row.item, `${Math.round(row.coverage * 100)} %`, row.text]),
+  );
+  if (contacts.length > 0) {
+    body.push(
+      html`<h3>Evaluation texts found</h3>`,
+      table(
+        [
+          { name: "source", kind: "key" },
+          { name: "row", kind: "code" },
+          { name: "benchmark" },
+          { name: "item", kind: "code" },
+          { name: "of it", kind: "number" },
+          { name: "words in the row", kind: "text" },
+        ],
+        contacts,
+      ),
+    );
+  }
+  const dropped = sources.flatMap(({ name, droppedReasons }) =>
+    Object.entries(droppedReasons).map(([reason, times]) => [name, reason, count(times)]),
+  );
+  if (dropped.length > 0) {
+    body.push(
+      html`<h3>Left out by a source's own rule</h3>`,
+      table(
+        [{ name: "source", kind: "key" }, { name: "reason" }, { name: "parts", kind: "number" }],
+        dropped,
+      ),
+    );
+  }
+  return section({
+    heading: "Taken out",
+    note: "All of them are in removed.jsonl; why, in lineage.parquet: camelid mix --explain ID.",
+    body: body.length === 0 ? note("Nothing was taken out.") : body,
+  });
+}
+
+function badRows(sources: readonly SourceManifest[]): HtmlValue {
+  const rows = sources.flatMap(({ name, badRows }) =>
+    badRows.map(({ where, message }) => [name, where, message]),
+  );
+  if (rows.length === 0) return undefined;
+  return section({
+    heading: "Rows that could not be read",
+    body: table(
+      [
+        { name: "source", kind: "key" },
+        { name: "where", kind: "code" },
+        { name: "what", kind: "text" },
+      ],
+      rows,
+    ),
+  });
+}
+
+async function samples(states: readonly SourceState[], tokenizer: Tokenizer | undefined): Promise<HtmlValue> {
+  const shown: HtmlValue[] = [];
+  for (const { name, samples } of states) {
+    for (const line of samples) {
+      const row = JSON.parse(Buffer.from(line).toString("utf8")) as Conversation;
+      shown.push(
+        fold(
+          html`<b>${name}</b> ${row.id}`,
+          tokenizer === undefined ? plain(row) : await masked(row, tokenizer),
+        ),
+      );
+    }
+  }
+  const note = tokenizer === undefined ? "Without a tokenizer the rows are shown as text." : tokenLegend();
+  return section({
+    heading: "Rows",
+    note: tokenizer === undefined ? note : "As the trainer gets them.",
+    body: [tokenizer && note, shown],
+  });
+}
+
+function plain({ messages }: Conversation): HtmlValue {
+  return messages.map(({ role, content }) => html`<p><b>${role}</b></p><pre>${content}</pre>`);
+}
+
+async function masked(row: Conversation, tokenizer: Tokenizer): Promise<HtmlValue> {
+  try {
+    const { inputIds, labels, roles } = await renderConversation(row, tokenizer, { maxSeqLen: 1500 });
+    const specials = new Set(tokenizer.specialTokens.values());
+    const tokens = Array.from(
+      inputIds,
+      (id, i): StripToken => ({
+        id,
+        text: tokenizer.decode([id], { skipSpecialTokens: false }),
+        role: SEGMENT_ROLES[roles[i]!]!,
+        trained: labels[i] !== IGNORE_INDEX,
+        special: specials.has(id),
+      }),
+    );
+    return tokenStrip(tokens);
+  } catch {
+    return plain(row); // the template refuses it; the trainer will say why
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function spaced(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
