@@ -105,7 +105,7 @@ export class Llama implements LanguageModel {
   }
 
   hiddenStates(rows: PackedRows, cache?: KeyValueCache): Tensor {
-    const rope = ropeTables(rows.positions, this.#frequencies, this.dtype);
+    const rope = ropeTables(rows.positions, this.#frequencies);
     let x = torch.embedding(this.#embedTokens, rows.inputIds); // [tokens, hidden]
     this.#layers.forEach((layer, index) => {
       x = x.add(this.#attention(layer, index, x, rope, rows.lengths, cache));
@@ -137,7 +137,7 @@ export class Llama implements LanguageModel {
 
   #mlp(layer: Layer, x: Tensor): Tensor {
     const h = rmsNorm(x, layer.postAttentionNorm, this.config.rmsNormEps);
-    return layer.downProj.forward(torch.silu(layer.gateProj.forward(h)).mul(layer.upProj.forward(h)));
+    return layer.downProj.forward(torch.fusedSwiglu(layer.gateProj.forward(h), layer.upProj.forward(h)));
   }
 
   namedParameters(): Map<string, Tensor> {

@@ -3,7 +3,7 @@
  * form a pair that turns by position * frequency_i.
  * @see Su et al. 2021, https://arxiv.org/abs/2104.09864
  */
-import type { Device, DType, Tensor } from "@camelid/torch";
+import type { Device, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
 /** How frequencies are stretched for contexts longer than the base model's. */
@@ -18,9 +18,9 @@ export type RopeScaling =
     };
 
 export interface RopeTables {
-  /** [tokens, 1, headDim] */
+  /** [tokens, headDim / 2] fp32 */
   cos: Tensor;
-  /** [tokens, 1, headDim] */
+  /** [tokens, headDim / 2] fp32 */
   sin: Tensor;
 }
 
@@ -72,14 +72,12 @@ function scaleLlama3(frequencies: Tensor, scaling: Extract<RopeScaling, { type: 
  * @param positions   [tokens] int64
  * @param frequencies [headDim / 2] fp32
  */
-export function ropeTables(positions: Tensor, frequencies: Tensor, dtype: DType): RopeTables {
-  const angles = torch.outer(positions.to({ dtype: "float32" }), frequencies); // [tokens, headDim / 2]
-  const both = torch.cat([angles, angles], 1).unsqueeze(1);
-  return { cos: both.cos().to({ dtype }), sin: both.sin().to({ dtype }) };
+export function ropeTables(positions: Tensor, frequencies: Tensor): RopeTables {
+  const angles = torch.outer(positions.to({ dtype: "float32" }), frequencies);
+  return { cos: angles.cos(), sin: angles.sin() };
 }
 
 /** @param x [tokens, heads, headDim] */
 export function applyRope(x: Tensor, { cos, sin }: RopeTables): Tensor {
-  const [first, second] = x.chunk(2, -1) as [Tensor, Tensor];
-  return x.mul(cos).add(torch.cat([second.neg(), first], -1).mul(sin));
+  return torch.fusedRope(x, cos, sin);
 }

@@ -84,6 +84,8 @@ function compileFlags(libtorch: Libtorch): string[] {
     // Compiled on the machine that runs it; the key of the build names the processor.
     "-march=native",
     "-fno-math-errno",
+    // As libtorch's own kernels: a product is rounded before it is added to.
+    "-ffp-contract=off",
     "-fPIC",
     "-DNDEBUG",
     "-DNAPI_CPP_EXCEPTIONS",
