@@ -1,5 +1,5 @@
 import type { Conversation } from "../conversation.js";
-import { UnitBuffer } from "./word-scanner.js";
+import { toNfc, UnitBuffer } from "./word-scanner.js";
 
 /**
  * 128-bit hash of messages after normalisation: the identity of a row's content for exact deduplication and for the
@@ -49,7 +49,7 @@ export class ContentHasher {
   /** Normalises a text into the unit buffer, padded with zeros to 16 bytes. */
   private load(text: string): number {
     const { fold } = this;
-    let length = this.units.load(fold === undefined ? text : text.normalize("NFC"));
+    let length = this.units.load(fold === undefined ? text : toNfc(text));
     const units = this.units.view;
     if (this.words.buffer !== units.buffer) this.words = new Uint32Array(units.buffer);
     if (fold !== undefined) length = collapse(units, length, fold);

@@ -34,6 +34,7 @@ export class LanguageGuesser {
 
   /** The script of most letters. Kana decides against Han: Japanese text holds more of the latter. */
   private mainScript(text: string): Script | undefined {
+    if (!NON_ASCII.test(text)) return /[a-z]/i.test(text) ? SCRIPTS[LATIN_SCRIPT] : undefined;
     const table = scriptTable();
     this.scripts.fill(0);
     for (let i = 0; i < text.length; i++) this.scripts[table[text.charCodeAt(i)]!]!++;
@@ -49,16 +50,20 @@ export class LanguageGuesser {
   }
 
   private byTraits(
-    { languages, words, letters, letterWeight, fallback }: Traits,
+    { languages, words, wordFilter, letters, letterWeight, fallback }: Traits,
     text: string,
   ): LanguageCode {
+    const { hashes, count: wordCount } = this.scanner;
     const scores = new Float64Array(languages.length);
     const count = (owners: readonly number[] | undefined, weight: number) => {
       if (owners !== undefined) for (const language of owners) scores[language]! += weight / owners.length;
     };
-    for (let i = 0; i < this.scanner.count; i++) count(words.get(this.scanner.hashes[i]!), 1);
-    for (let i = 0; i < text.length; i++) {
-      if (text.charCodeAt(i) > 0x7f) count(letters.get(text.charCodeAt(i)), letterWeight);
+    for (let i = 0; i < wordCount; i++) {
+      const hash = hashes[i]!;
+      if (wordFilter[hash >>> 16] !== 0) count(words.get(hash), 1);
+    }
+    if (NON_ASCII.test(text)) {
+      for (let i = 0; i < text.length; i++) count(letters.get(text.charCodeAt(i)), letterWeight);
     }
     let best = 0;
     let second = 0;
@@ -67,7 +72,7 @@ export class LanguageGuesser {
       else if (score > second) second = score;
     }
     // Function words are a third to a half of prose; under 3 % of a longer text they are accidents.
-    const sure = best >= Math.max(0.9, 0.03 * this.scanner.count) && best > 1.1 * second;
+    const sure = best >= Math.max(0.9, 0.03 * wordCount) && best > 1.1 * second;
     return sure ? languages[scores.indexOf(best)]! : fallback;
   }
 }
@@ -77,6 +82,8 @@ interface Traits {
   readonly languages: readonly string[];
   readonly words: ReadonlyMap<number, readonly number[]>;
   readonly letters: ReadonlyMap<number, readonly number[]>;
+  /** By the upper half of a word hash: 0 when `words` has none like it, as for most words of a text. */
+  readonly wordFilter: Uint8Array;
   /** What a letter says, a word being 1. */
   readonly letterWeight: number;
   /** The answer when nothing is sure. */
@@ -120,8 +127,10 @@ const SCRIPTS: readonly Script[] = [
   { pattern: /\p{Script=Myanmar}/u, language: "my" },
   { pattern: /\p{Script=Ethiopic}/u, language: "am" },
 ];
+const LATIN_SCRIPT = 1;
 const HAN = 2;
 const KANA = 3;
+const NON_ASCII = /[\u0080-\uffff]/;
 
 let sharedScripts: Uint8Array | undefined;
 
@@ -160,7 +169,7 @@ function traitsOf(
 
 function ownersOf(
   traitsByLanguage: Readonly<Record<string, LanguageTraits>>,
-): Pick<Traits, "words" | "letters"> {
+): Pick<Traits, "words" | "letters" | "wordFilter"> {
   const scanner = new WordScanner();
   const words = new Map<number, number[]>();
   const letters = new Map<number, number[]>();
@@ -174,5 +183,7 @@ function ownersOf(
     for (const hash of scanner.hashes.subarray(0, scanner.count)) own(words, hash, language);
     for (const letter of traits.letters ?? "") own(letters, letter.charCodeAt(0), language);
   });
-  return { words, letters };
+  const wordFilter = new Uint8Array(0x1_0000);
+  for (const hash of words.keys()) wordFilter[hash >>> 16] = 1;
+  return { words, letters, wordFilter };
 }

@@ -15,8 +15,9 @@ import { mix32 } from "./word-scanner.js";
  */
 export class MinHasher {
   private readonly roundSeeds: Uint32Array;
-  private readonly best: Uint32Array;
-  private readonly closed: Uint8Array;
+  /** Per bin: its least value, and the round that filled it. */
+  private readonly least: Uint32Array;
+  private readonly filledIn: Uint16Array;
   private shingles = new Uint32Array(1024);
 
   constructor(
@@ -26,8 +27,8 @@ export class MinHasher {
   ) {
     // `size` rounds with random bins, then one forced round a bin, so that even a single shingle fills them all.
     this.roundSeeds = Uint32Array.from({ length: 2 * size }, (_, round) => mix32(mix32(seed | 0) + round));
-    this.best = new Uint32Array(size);
-    this.closed = new Uint8Array(size);
+    this.least = new Uint32Array(size);
+    this.filledIn = new Uint16Array(size);
   }
 
   /**
@@ -36,34 +37,34 @@ export class MinHasher {
    */
   sketch(words: Uint32Array, count: number, into: Uint8Array, offset: number): boolean {
     if (count === 0) return false;
-    const shingles = this.shingle(words, count);
-    const { size, roundSeeds, best, closed } = this;
-    closed.fill(0);
+    const shingleCount = this.shingle(words, count);
+    const { size, roundSeeds, least, filledIn, shingles } = this;
+    filledIn.fill(UNFILLED);
     let open = size;
     for (let round = 0; open > 0 && round < size; round++) {
       const seed = roundSeeds[round]!;
-      best.fill(UNFILLED);
-      for (let i = 0; i < shingles; i++) {
-        const hash = mix32(this.shingles[i]! ^ seed);
+      for (let i = 0; i < shingleCount; i++) {
+        const hash = mix32(shingles[i]! ^ seed);
         const bin = ((hash >>> 16) * size) >>> 16;
+        const filled = filledIn[bin]!;
+        if (filled < round) continue; // closed in an earlier round
         const value = Math.imul(hash, 0x9e3779b1) >>> 0;
-        if (value < best[bin]!) best[bin] = value;
-      }
-      for (let bin = 0; bin < size; bin++) {
-        if (closed[bin] !== 0 || best[bin] === UNFILLED) continue;
-        into[offset + bin] = fingerprint(best[bin]!, round);
-        closed[bin] = 1;
-        open--;
+        if (filled === UNFILLED) {
+          filledIn[bin] = round;
+          least[bin] = value;
+          open--;
+        } else if (value < least[bin]!) least[bin] = value;
       }
     }
     for (let bin = 0; open > 0 && bin < size; bin++) {
-      if (closed[bin] !== 0) continue;
+      if (filledIn[bin] !== UNFILLED) continue;
+      filledIn[bin] = size + bin;
+      least[bin] = 0xffffffff;
       const seed = roundSeeds[size + bin]!;
-      let least = UNFILLED;
-      for (let i = 0; i < shingles; i++) least = Math.min(least, mix32(this.shingles[i]! ^ seed));
-      into[offset + bin] = fingerprint(least, size + bin);
+      for (let i = 0; i < shingleCount; i++) least[bin] = Math.min(least[bin]!, mix32(shingles[i]! ^ seed));
       open--;
     }
+    for (let bin = 0; bin < size; bin++) into[offset + bin] = fingerprint(least[bin]!, filledIn[bin]!);
     return true;
   }
 
@@ -71,16 +72,17 @@ export class MinHasher {
   private shingle(words: Uint32Array, count: number): number {
     const n = Math.min(this.shingleWords, count);
     const shingles = count - n + 1;
-    if (shingles > this.shingles.length) this.shingles = new Uint32Array(2 * shingles);
+    if (count > this.shingles.length) this.shingles = new Uint32Array(2 * count);
+    const into = this.shingles;
     let leaving = 1; // weight of the word that drops out
     for (let i = 0; i < n; i++) leaving = Math.imul(leaving, SHINGLE_BASE);
     let rolling = 0;
     for (let i = 0; i < n; i++) rolling = (Math.imul(rolling, SHINGLE_BASE) + words[i]!) | 0;
-    this.shingles[0] = rolling;
+    into[0] = rolling;
     for (let i = 1; i < shingles; i++) {
       rolling =
         (Math.imul(rolling, SHINGLE_BASE) + words[i + n - 1]! - Math.imul(leaving, words[i - 1]!)) | 0;
-      this.shingles[i] = rolling;
+      into[i] = rolling;
     }
     return shingles;
   }
@@ -96,7 +98,8 @@ export function estimatedJaccard(equalBytes: number, size: number): number {
   return Math.max(0, (equalBytes / size - 1 / 256) / (1 - 1 / 256));
 }
 
-const UNFILLED = 0xffffffff;
+/** No round: sketches have at most 256 x 64 bytes, and rounds twice that. */
+const UNFILLED = 0xffff;
 /** Odd, and 3 modulo 4, so that differences of its powers keep as many low bits as possible. */
 const SHINGLE_BASE = 0x2c1b3c6f;
 

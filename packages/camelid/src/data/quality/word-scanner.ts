@@ -7,12 +7,8 @@
  * be a single "word" and share nothing with its near copy.
  *
  * Words come out as 32-bit hashes with their place in the text. No string is made per word: the text is copied once
- * into a UTF-16 buffer and read through a 65,536-entry table, 300 MB/s and more on one core (benchmarks/data-quality.mjs).
+ * into a UTF-16 buffer and read through a 65,536-entry table.
  */
-
-/** Table entry: 0 separates words; else the folded code unit, with this bit when the unit is a word of its own. */
-const STANDS_ALONE = 0x1_0000;
-const FOLDED_UNIT = 0xffff;
 
 export class WordScanner {
   /** Number of words found since the last `reset`. */
@@ -23,8 +19,9 @@ export class WordScanner {
   starts = new Uint32Array(1024);
   ends = new Uint32Array(1024);
 
-  private readonly table = foldTable();
-  private units = new UnitBuffer();
+  private readonly folded = unitTables().folded;
+  private readonly standsAlone = unitTables().standsAlone;
+  private readonly units = new UnitBuffer();
 
   reset(): void {
     this.count = 0;
@@ -35,22 +32,24 @@ export class WordScanner {
    * @returns the text that `starts` and `ends` point into: the NFC form of `text`
    */
   append(text: string, maxUnits = Number.POSITIVE_INFINITY): string {
-    const normal = text.normalize("NFC");
-    const length = Math.min(this.units.load(normal), maxUnits);
+    const normal = toNfc(text);
+    const loaded = this.units.load(normal);
+    const length = loaded <= maxUnits ? loaded : maxUnits | 0;
     this.reserve(this.count + length); // never more words than units
-    const { table, hashes, starts, ends } = this;
+    const { folded, standsAlone, hashes, starts, ends } = this;
     const units = this.units.view;
     let count = this.count;
     let start = -1;
     let hash = 0;
     for (let i = 0; i < length; i++) {
-      const entry = table[units[i]!]!;
-      if (entry !== 0 && entry < STANDS_ALONE) {
+      const unit = units[i]!;
+      const letter = folded[unit]!;
+      if (letter !== 0 && (unit < FIRST_STANDING_ALONE || standsAlone[unit] === 0)) {
         if (start < 0) {
           start = i;
           hash = WORD_SEED;
         }
-        hash = Math.imul(hash ^ entry, WORD_PRIME);
+        hash = Math.imul(hash ^ letter, WORD_PRIME);
         continue;
       }
       if (start >= 0) {
@@ -59,10 +58,10 @@ export class WordScanner {
         hashes[count++] = mix32(hash);
         start = -1;
       }
-      if (entry !== 0) {
+      if (letter !== 0) {
         starts[count] = i;
         ends[count] = i + 1;
-        hashes[count++] = mix32(Math.imul(WORD_SEED ^ (entry & FOLDED_UNIT), WORD_PRIME));
+        hashes[count++] = mix32(Math.imul(WORD_SEED ^ letter, WORD_PRIME));
       }
     }
     if (start >= 0) {
@@ -90,6 +89,11 @@ export function wordHash(word: string): number {
   if (scanner.count !== 1)
     throw new RangeError(`expected one word, found ${scanner.count} in ${JSON.stringify(word)}`);
   return scanner.hashes[0]!;
+}
+
+/** NFC form; free for strings that V8 stores in one byte a character, where the pattern cannot match. */
+export function toNfc(text: string): string {
+  return /[\u0300-\uffff]/.test(text) ? text.normalize("NFC") : text;
 }
 
 /** A reusable buffer of UTF-16 code units: one copy per text, then plain typed-array reads. */
@@ -126,21 +130,33 @@ function grown(array: Uint32Array<ArrayBuffer>, capacity: number, used: number):
   return larger;
 }
 
-let sharedTable: Uint32Array | undefined;
+/** Thai: no unit below it is a word of its own. */
+const FIRST_STANDING_ALONE = 0x0e00;
+
+interface UnitTables {
+  /** By UTF-16 unit: 0 when it separates words, else the unit in lower case. */
+  readonly folded: Uint16Array;
+  /** 1 when a letter is a word of its own. */
+  readonly standsAlone: Uint8Array;
+}
+
+let sharedTables: UnitTables | undefined;
 
 /** Built at first use (some 20 ms) rather than at import. */
-function foldTable(): Uint32Array {
-  if (sharedTable !== undefined) return sharedTable;
+function unitTables(): UnitTables {
+  if (sharedTables !== undefined) return sharedTables;
   const wordUnit = /[\p{L}\p{M}\p{N}\p{Cs}]/u;
   const unspaced =
     /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-  const table = new Uint32Array(0x1_0000);
-  for (let unit = 1; unit < table.length; unit++) {
+  const folded = new Uint16Array(0x1_0000);
+  const standsAlone = new Uint8Array(0x1_0000);
+  for (let unit = 1; unit < folded.length; unit++) {
     const character = String.fromCharCode(unit);
     if (!wordUnit.test(character)) continue;
     // Only U+0130 lower-cases to two units; its first, "i", is what people mean.
-    table[unit] = character.toLowerCase().charCodeAt(0) | (unspaced.test(character) ? STANDS_ALONE : 0);
+    folded[unit] = character.toLowerCase().charCodeAt(0);
+    standsAlone[unit] = unspaced.test(character) ? 1 : 0;
   }
-  sharedTable = table;
-  return table;
+  sharedTables = { folded, standsAlone };
+  return sharedTables;
 }
