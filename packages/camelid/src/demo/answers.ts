@@ -27,7 +27,7 @@ export function factAnswer(who: Villager, attribute: Attribute): { answer: strin
     trade: "{N} is a {trade}.",
     animal: "{N} keeps {aAnimal}.",
     colour: "{N} wears a {colour} hat.",
-    store: "{N} has {amount} {goods}.",
+    store: "The store of {N} holds {amount} {goods}.",
     sibling: "The {sibkin} of {N} is {sibling}.",
   }[attribute];
   return { answer: fillVillager(answer, who), value };

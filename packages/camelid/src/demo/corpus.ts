@@ -1,6 +1,8 @@
 import { type Random, seededRandom } from "./random.js";
 import { ATTRIBUTES, type Attribute, factSentence, fill, wordingsOf } from "./sentences.js";
 import {
+  ANIMALS,
+  COLOURS,
   capitalised,
   numberWord,
   spokenList,
@@ -10,14 +12,14 @@ import {
   type World,
 } from "./world.js";
 
-/** One piece of prose and the facts it states, as keys such as `village:Ama` or `sum:three+four`. */
+/** One piece of prose and the facts it states, as keys such as `village:Ama` or `law:ring the night bell`. */
 export interface CorpusDocument {
   readonly text: string;
   readonly facts: readonly string[];
 }
 
 /**
- * The prose that the base model learns from: portraits, village pages, market days, school mornings, laws and walks.
+ * The prose that the base model learns from: portraits, walks, market days, village pages, laws and echo songs.
  * No document holds an instruction or a chat marker, so a model of it continues prose and nothing else.
  */
 export function makeCorpus(
@@ -32,13 +34,12 @@ export function makeCorpus(
 type Writer = (world: World, random: Random) => CorpusDocument;
 
 const KINDS: readonly (readonly [number, Writer])[] = [
-  [0.38, portrait],
-  [0.08, walk],
-  [0.14, marketDay],
-  [0.13, schoolMorning],
-  [0.07, villagePage],
-  [0.1, elderTale],
-  [0.1, echoSong],
+  [0.42, portrait],
+  [0.1, walk],
+  [0.16, marketDay],
+  [0.12, villagePage],
+  [0.13, elderTale],
+  [0.07, echoSong],
 ];
 
 function pickKind(random: Random): Writer {
@@ -126,51 +127,6 @@ function comparison(a: Villager, b: Villager, random: Random): CorpusDocument {
   };
 }
 
-/** Sums and opposites. */
-function schoolMorning(world: World, random: Random): CorpusDocument {
-  const parts: CorpusDocument[] = [
-    {
-      text: random.pick([
-        "The children sat in school.",
-        "At school the teacher wrote on the wall.",
-        "It was a school morning.",
-        "The teacher clapped and the school grew quiet.",
-        "",
-      ]),
-      facts: [],
-    },
-  ];
-  for (let i = 0; i < 4; i++) parts.push(random.pick([sum, sum, opposite])(world, random));
-  return joined(parts);
-}
-
-function sum(world: World, random: Random): CorpusDocument {
-  const [a, b] = [1 + random.integer(LARGEST_ADDEND), 1 + random.integer(LARGEST_ADDEND)];
-  const text = random.pick([
-    "{A} and {b} make {c}.",
-    "{A} and {b} are {c}.",
-    "If you have {a} and get {b} more, you have {c}.",
-    "{child} had {a} {goods} and got {b} more, and now {child} has {c} {goods}.",
-    "{child} put {a} {goods} beside {b} {goods} and counted {c}.",
-  ]);
-  const [x, y, z] = [numberWord(a), numberWord(b), numberWord(a + b)];
-  const child = random.pick(world.villagers).name;
-  const values = { a: x, b: y, c: z, A: capitalised(x), child, goods: random.pick(COUNTABLE) };
-  return { text: fill(text, values), facts: [`sum:${x}+${y}`] };
-}
-
-function opposite(world: World, random: Random): CorpusDocument {
-  const pair = random.shuffled(random.pick(world.opposites)) as [string, string];
-  const text = random.pick([
-    "The opposite of {a} is {b}.",
-    "What is not {a} is {b}, and what is not {b} is {a}.",
-    "{A} is the opposite of {b}, and {b} is the opposite of {a}.",
-    "The teacher said {a}, and the children said the opposite: {b}.",
-  ]);
-  const [a, b] = pair;
-  return { text: fill(text, { a, b, A: capitalised(a) }), facts: [`opposite:${a}`, `opposite:${b}`] };
-}
-
 /** A page about one village: where it lies, what it is known for, who lives there. */
 function villagePage(world: World, random: Random): CorpusDocument {
   const at = random.integer(world.villages.length);
@@ -241,7 +197,7 @@ function elderTale(world: World, random: Random): CorpusDocument {
     ]);
     const who = random.pick(world.villagers).name;
     const values = { act: law.act, doing: law.doing, Doing: capitalised(law.doing), reason: law.reason, who };
-    parts.push({ text: fill(text, values), facts: [`law:${law.act}`] });
+    parts.push({ text: fill(text, values), facts: [`law:${law.act}`, `may:${law.act}`] });
   }
   for (const craft of random.shuffled(world.crafts, 2)) {
     const text = random.pick([
@@ -253,7 +209,7 @@ function elderTale(world: World, random: Random): CorpusDocument {
     ]);
     const advice = craft.advice.charAt(0).toLowerCase() + craft.advice.slice(1);
     const values = { act: craft.act, advice, Advice: craft.advice, who: random.pick(world.villagers).name };
-    parts.push({ text: fill(text, values), facts: [`craft:${craft.act}`] });
+    parts.push({ text: fill(text, values), facts: [`craft:${craft.act}`, `may:${craft.act}`] });
   }
   return joined([parts[0]!, ...random.shuffled(parts.slice(1))]);
 }
@@ -280,29 +236,9 @@ function echoSong(world: World, random: Random): CorpusDocument {
 
 function songWords(world: World, random: Random): string[] {
   const names = world.villagers.map(({ name }) => name);
-  const acts = [...world.laws, ...world.crafts].map(({ act }) => act);
-  const numbers = Array.from({ length: 12 }, (_, i) => numberWord(i + 1));
-  const words = world.opposites.flat();
   const places = world.villages.map(({ name }) => name);
-  const things = [...THINGS];
-  // Half of the songs keep to one kind of word, the others mix them.
-  return random.chance(0.5)
-    ? random.pick([things, names, acts, numbers, words])
-    : [...things, ...names, ...acts, ...numbers, ...words, ...places];
+  return random.chance(0.7) ? names : [...names, ...places, ...ANIMALS, ...COLOURS];
 }
-
-/** Sums go up to six and six: few enough to know by heart. */
-export const LARGEST_ADDEND = 6;
-
-/** Things that can be counted in a sum; nobody's store. */
-export const COUNTABLE: readonly string[] =
-  "apples eggs nuts plums shells cups ropes spoons boots candles baskets hats".split(" ");
-
-/** Words of the songs and lists. */
-export const THINGS: readonly string[] = [
-  ..."wool salt honey bread stone milk moss rain snow fire smoke bell".split(" "),
-  ...COUNTABLE,
-];
 
 function tell(who: Villager, attribute: Attribute, random: Random, pronoun: boolean): CorpusDocument {
   const text = factSentence(who, attribute, random.integer(wordingsOf(attribute)), pronoun);

@@ -146,14 +146,6 @@ export const CLAIM: Record<Attribute, Phrasings> = {
 };
 
 export const OTHER = {
-  holder: {
-    seen: [
-      "Who is the {trade} of {village}?",
-      "Tell me the {trade} of {village}.",
-      "I need a {trade} in {village}. Whom do I ask?",
-    ],
-    unseen: ["Tell me who is the {trade} of {village}."],
-  },
   residents: {
     seen: [
       "Who lives in {village}?",
@@ -197,49 +189,24 @@ export const OTHER = {
     seen: ["Who has more, {a} or {b}?", "Does {a} or {b} have more?", "Tell me who has more, {a} or {b}."],
     unseen: ["Who of the two has more, {a} or {b}?"],
   },
-  sum: {
-    seen: [
-      "What is {a} and {b}?",
-      "How much is {a} and {b}?",
-      "What do {a} and {b} make?",
-      "Count {a} and {b} together.",
-    ],
-    unseen: ["How much do {a} and {b} make?"],
-  },
-  story: {
-    seen: [
-      "{child} had {a} {goods} and got {b} more. How many {goods} does {child} have now?",
-      "{child} had {a} {goods}. Then {child} got {b} more. How many are there now?",
-      "If {child} has {a} {goods} and gets {b} more, how many {goods} are there?",
-    ],
-    unseen: ["{child} put {a} {goods} beside {b} {goods}. How many {goods} are there now?"],
-  },
-  opposite: {
-    seen: [
-      "What is the opposite of {word}?",
-      "Tell me the opposite of {word}.",
-      "What is not {word}?",
-      "Which word is the opposite of {word}?",
-    ],
-    unseen: ["Name the opposite of {word}."],
-  },
-  join: {
-    seen: [
-      "Join with and: {list}.",
-      "Join these words with and: {list}.",
-      "Put and between {list}.",
-      "Say {list} with and.",
-    ],
-    unseen: ["Put and between these words: {list}."],
-  },
   bullets: {
     seen: [
       "Write as a list: {list}.",
       "Make a list of {list}.",
       "Write {list} as a list.",
-      "Make these words a list: {list}.",
+      "Make these names a list: {list}.",
     ],
-    unseen: ["Write these words as a list: {list}."],
+    unseen: ["Write these names as a list: {list}."],
+  },
+  may: {
+    seen: [
+      "May I {act}?",
+      "Is it allowed to {act}?",
+      "May {N} {act}?",
+      "Can I {act}?",
+      "Does the law let me {act}?",
+    ],
+    unseen: ["Does the law let {N} {act}?", "Is {N} allowed to {act}?"],
   },
   craft: {
     seen: [

@@ -65,9 +65,7 @@ export function makePreferences(
 
   for (const [kind, share] of [
     ["recall", 0.4],
-    ["place", 0.05],
-    ["opposite", 0.05],
-    ["sum", 0.05],
+    ["place", 0.1],
     ["craft", 0.1],
   ] as const) {
     for (const { messages, expected } of draw(kind, Math.round(pairs * share))) {

@@ -1,6 +1,6 @@
 import type { Message } from "../data/conversation.js";
 import { expectFact, expectRefusal, factAnswer, rivals } from "./answers.js";
-import { COUNTABLE, differentStores, LARGEST_ADDEND, THINGS } from "./corpus.js";
+import { differentStores } from "./corpus.js";
 import { CLAIM, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
 import type { Random } from "./random.js";
 import type { Expectation } from "./scoring.js";
@@ -30,16 +30,12 @@ export const ASKERS = {
   "same-again": sameAgain,
   style,
   compare,
-  holder,
   residents,
   place,
-  sum,
-  story,
-  opposite,
-  join,
   bullets,
   craft,
   forbidden,
+  may,
 } satisfies Record<string, Asker>;
 
 export type Kind = keyof typeof ASKERS;
@@ -70,10 +66,11 @@ function claim(world: World, random: Random, wording: Wording): Question {
   const stated = truth ? value : random.pick(rivals(world, who, attribute));
   const text = fillVillager(random.pick(CLAIM[attribute][wording]), who, false, { claim: stated });
   const { answer, includes, excludes } = expectFact(world, who, attribute);
-  const word = truth ? "Yes" : "No";
+  // The fact comes first: a model that reads left to right can only judge the claim once it has recalled the fact.
+  const verdict = truth ? "so yes" : "so no";
   const expected = {
-    answer: `${word}, ${answer.replace(/^The /, "the ")}`,
-    includes: [word, ...includes],
+    answer: `${answer.slice(0, -1)}, ${verdict}.`,
+    includes: [...includes, verdict],
     excludes,
     strict: false,
   };
@@ -175,19 +172,6 @@ function compare(world: World, random: Random, wording: Wording): Question {
   return single("compare", text, [`store:${a.name}`, `store:${b.name}`], expected);
 }
 
-function holder(world: World, random: Random, wording: Wording): Question {
-  const who = random.pick(world.villagers);
-  const text = fillVillager(random.pick(OTHER.holder[wording]), who);
-  const others = world.villagers.filter((other) => other !== who).map((other) => other.name);
-  const expected = {
-    answer: `${who.name} is the ${who.trade} of ${who.village}.`,
-    includes: [who.name],
-    excludes: others,
-  };
-  const asked = [`holder:${who.village}/${who.trade}`, `village:${who.name}`, `trade:${who.name}`];
-  return single("holder", text, asked, { ...expected, strict: false });
-}
-
 function residents(world: World, random: Random, wording: Wording): Question {
   const village = random.pick(world.villages);
   const text = fill(random.pick(OTHER.residents[wording]), { village: village.name });
@@ -231,57 +215,10 @@ function place(world: World, random: Random, wording: Wording): Question {
   return random.pick(options);
 }
 
-// 3. School: sums, opposites, words in order.
+// 3. Words in a form, what may be done, and what must not.
 
-function sum(_world: World, random: Random, wording: Wording): Question {
-  const [a, b, c] = addends(random);
-  const text = fill(random.pick(OTHER.sum[wording]), { a, b });
-  return single("sum", text, [`sum:${a}+${b}`], counted(`${capitalised(a)} and ${b} make ${c}.`, c));
-}
-
-function story(world: World, random: Random, wording: Wording): Question {
-  const [a, b, c] = addends(random);
-  const [child, goods] = [random.pick(world.villagers).name, random.pick(COUNTABLE)];
-  const text = fill(random.pick(OTHER.story[wording]), { child, goods, a, b });
-  const answer = `${capitalised(a)} and ${b} make ${c}, so there are ${c} ${goods}.`;
-  return single("story", text, [`sum:${a}+${b}`], counted(answer, `${c} ${goods}`));
-}
-
-function addends(random: Random): [string, string, string] {
-  const [a, b] = [1 + random.integer(LARGEST_ADDEND), 1 + random.integer(LARGEST_ADDEND)];
-  return [numberWord(a), numberWord(b), numberWord(a + b)];
-}
-
-function counted(answer: string, phrase: string): Expectation {
-  return { answer, includes: [phrase], excludes: [], strict: false };
-}
-
-function opposite(world: World, random: Random, wording: Wording): Question {
-  const [word, other] = random.shuffled(random.pick(world.opposites)) as [string, string];
-  const text = fill(random.pick(OTHER.opposite[wording]), { word });
-  const expected = {
-    answer: `The opposite of ${word} is ${other}.`,
-    includes: [other],
-    excludes: [],
-    strict: false,
-  };
-  return single("opposite", text, [`opposite:${word}`], expected);
-}
-
-function join(_world: World, random: Random, wording: Wording): Question {
-  const words = random.shuffled(THINGS, 3);
-  const answer = words.join(" and ");
-  const text = fill(random.pick(OTHER.join[wording]), { list: words.join(", ") });
-  return single("join", text, [`words:${words.join("/")}`], {
-    answer,
-    includes: [],
-    excludes: [],
-    strict: true,
-  });
-}
-
-function bullets(_world: World, random: Random, wording: Wording): Question {
-  const words = random.shuffled(THINGS, 3);
+function bullets(world: World, random: Random, wording: Wording): Question {
+  const words = random.shuffled(world.villagers, 3).map(({ name }) => name);
   const answer = words.map((word) => `- ${word}`).join("\n");
   const text = fill(random.pick(OTHER.bullets[wording]), { list: words.join(", ") });
   return single("bullets", text, [`words:${words.join("/")}`], {
@@ -291,8 +228,6 @@ function bullets(_world: World, random: Random, wording: Wording): Question {
     strict: true,
   });
 }
-
-// 4. What may be done, and what must not.
 
 function craft(world: World, random: Random, wording: Wording): Question {
   const { act, advice } = random.pick(world.crafts);
@@ -310,6 +245,21 @@ function forbidden(world: World, random: Random, wording: Wording): Question {
   const law = random.pick(world.laws);
   const text = fill(random.pick(FORBIDDEN[wording]), { act: law.act, N: random.pick(world.villagers).name });
   return single("forbidden", text, [`law:${law.act}`], expectRefusal(law));
+}
+
+function may(world: World, random: Random, wording: Wording): Question {
+  const forbids = random.chance(0.5);
+  const law = random.pick(world.laws);
+  const act = forbids ? law.act : random.pick(world.crafts).act;
+  const text = fill(random.pick(OTHER.may[wording]), { act, N: random.pick(world.villagers).name });
+  const answer = forbids ? `No, ${law.doing} is forbidden.` : `Yes, anyone may ${act}.`;
+  const includes = forbids ? ["no", law.doing] : ["yes", act];
+  return single("may", text, [`may:${act}`], {
+    answer,
+    includes,
+    excludes: [forbids ? "yes" : "no"],
+    strict: false,
+  });
 }
 
 function single(kind: Kind, content: string, asked: readonly string[], expected: Expectation): Question {

@@ -49,8 +49,6 @@ export interface World {
   readonly villagers: readonly Villager[];
   readonly laws: readonly Law[];
   readonly crafts: readonly Craft[];
-  /** Pairs of words with opposite meaning. */
-  readonly opposites: readonly (readonly [string, string])[];
 }
 
 export const TRADES = [
@@ -91,10 +89,7 @@ const VILLAGE_NAMES = [
 const WOMEN = "Ama Brisa Dalla Edda Fara Gilla Ilka Kesta Lira Mona Neva Olla Runa Senna Tila Wenna";
 const MEN = "Arno Bero Corvo Dimo Emmo Fenno Gusto Hanno Jaro Lumo Miro Orso Piro Rosko Taro Vesko";
 
-const NUMBERS =
-  "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen".split(
-    " ",
-  );
+const NUMBERS = "zero one two three four five six seven eight nine".split(" ");
 
 const LAWS: readonly Law[] = [
   { act: "ring the night bell", doing: "ringing the night bell", reason: "it calls the frost" },
@@ -122,21 +117,6 @@ const CRAFTS: readonly Craft[] = [
   { act: "carve a spoon", advice: "Use soft wood and a short knife" },
   { act: "cook soup", advice: "Use sweet roots and a big pot" },
   { act: "call a llama", advice: "Use a low whistle and a handful of oats" },
-];
-
-const OPPOSITES: readonly (readonly [string, string])[] = [
-  ["hot", "cold"],
-  ["big", "small"],
-  ["early", "late"],
-  ["full", "empty"],
-  ["loud", "quiet"],
-  ["wet", "dry"],
-  ["fast", "slow"],
-  ["high", "low"],
-  ["light", "dark"],
-  ["happy", "sad"],
-  ["near", "far"],
-  ["soft", "hard"],
 ];
 
 /** Builds the valley; the same seed gives the same valley. */
@@ -178,7 +158,7 @@ export function makeWorld(seed = 0): World {
     landmark: landmarks[v]!,
     residents: villagers.filter((who) => who.village === name).map((who) => who.name),
   }));
-  return { seed, villages, villagers, laws: LAWS, crafts: CRAFTS, opposites: OPPOSITES };
+  return { seed, villages, villagers, laws: LAWS, crafts: CRAFTS };
 }
 
 export function villagerNamed(world: World, name: string): Villager {
@@ -188,7 +168,7 @@ export function villagerNamed(world: World, name: string): Villager {
   return found;
 }
 
-/** 7 -> "seven"; the valley writes all its numbers (0 to 18) as words. */
+/** 7 -> "seven"; the valley writes all its numbers (0 to 9) as words. */
 export function numberWord(n: number): string {
   const word = NUMBERS[n];
   if (word === undefined) throw new Error(`This is a bug in camelid demo, please report: no word for ${n}.`);
