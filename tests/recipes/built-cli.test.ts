@@ -45,6 +45,14 @@ describe.skipIf(!existsSync(main))("the built command", () => {
     expect(origins.learningRate).toEqual({ source: "preset", detail: "tulu2-7b" });
   });
 
+  const readsTypeScript = Number(process.versions.node.split(".")[0]) >= 22;
+  test.skipIf(readsTypeScript)("says how to run a TypeScript recipe where Node.js cannot", async () => {
+    const { code, err } = await camelid("run", fileURLToPath(new URL("./fixtures/tiny.ts", import.meta.url)));
+    expect(code).toBe(2);
+    expect(err).toContain("SettingsError [ERR_RECIPE_FILE]");
+    expect(err).toMatch(/npx esbuild \S+tiny\.ts --bundle/);
+  });
+
   test("copies the source of sft as it stands in recipes/", async () => {
     const file = join(mkdtempSync(join(tmpdir(), "camelid-copy-")), "mine.ts");
     expect((await camelid("copy", "sft", file)).code).toBe(0);

@@ -52,6 +52,12 @@ describe("on a terminal", () => {
       if (!line.includes("\u001B")) expect(line.length).toBeLessThan(Math.min(columns, 80));
   });
 
+  test("a terminal that reports no width gets whole lines", () => {
+    const { written, progress } = setUp("terminal", { columns: 0 });
+    progress.update(1, { loss: "1.234" });
+    expect(written.at(-1)).toMatch(/1\/1,000 steps {2}loss 1\.234$/);
+  });
+
   test("a printed line stands above the live line", () => {
     const { written, clock, progress } = setUp("terminal");
     clock.ms = 1000;

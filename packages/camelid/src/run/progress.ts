@@ -136,7 +136,7 @@ export class Progress {
       );
       return;
     }
-    const width = Math.min(maxWidth, this.#sink.columns ?? maxWidth) - 1; // a full last column would wrap
+    const width = Math.min(maxWidth, this.#sink.columns || maxWidth) - 1; // a full last column would wrap; some report 0
     const line = progressLine(
       { label, unit, total, done: this.#done, rate, etaSeconds, details: this.#details },
       width,

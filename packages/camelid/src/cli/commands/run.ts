@@ -45,7 +45,7 @@ async function loadRecipeFile(file: string): Promise<Recipe> {
         `Node.js ${process.versions.node} cannot run this TypeScript file as it is.`,
         {
           where: path,
-          fix: `compile it (\`npx tsc --target es2022 --module nodenext ${file}\`) and run the .js file, or use Node.js 24.`,
+          fix: `turn it into JavaScript and run that, or use Node.js 24:\n         npx esbuild ${file} --bundle --packages=external --platform=node --target=node20 \\\n         --format=esm --outfile=${file.replace(/\.ts$/, ".js")}`,
           cause,
         },
       );
