@@ -16,7 +16,7 @@ export interface Tolerance {
   rtol: number;
 }
 
-export type Numbers = number | readonly Numbers[] | ArrayLike<number | bigint>;
+type Numbers = number | readonly Numbers[] | ArrayLike<number | bigint>;
 /** Plain or nested numbers, a typed array, a tensor, or a stored reference tensor. */
 export type Comparable =
   | Numbers
