@@ -58,46 +58,45 @@ export async function readConversations(
 }
 
 /** One row before its JSON is parsed, so that a broken row stops nothing but itself. */
-interface RawRow {
+export interface RawRow {
   readonly origin: RowOrigin;
   /** @throws {DataError} ERR_JSON */
   parse(): unknown;
 }
 
-async function* readRows(file: string): AsyncGenerator<RawRow> {
+export async function* readRows(file: string): AsyncGenerator<RawRow> {
   const lines = readLines(file);
-  const first = await lines.next();
-  if (first.done === true) return;
-  if (first.value.text.trimStart().startsWith("[")) {
-    yield* readArray(file, first.value.text, lines);
-    return;
-  }
-  for (let next: IteratorResult<Line> = first; next.done !== true; next = await lines.next()) {
-    const { text, line } = next.value;
+  let first = true;
+  for await (const { text, line } of lines) {
     if (text.trim().length === 0) continue;
+    if (first && text.trimStart().startsWith("[")) {
+      yield* readArray(file, text, lines);
+      return;
+    }
+    first = false;
     const origin: RowOrigin = { file, line, unit: "line" };
-    yield { origin, parse: () => parseJson(text, origin) };
+    yield { origin, parse: () => parseJson(text, `${file} line ${line}`, SKIP_FIX) };
   }
 }
 
 async function* readArray(file: string, first: string, rest: AsyncIterable<Line>): AsyncGenerator<RawRow> {
   const texts = [first];
   for await (const { text } of rest) texts.push(text);
-  const items = parseJson(texts.join("\n"), { file, line: 1, unit: "line" }) as unknown[];
+  const items = parseJson(
+    texts.join("\n"),
+    file,
+    "correct the file: it must hold one JSON array.",
+  ) as unknown[];
   for (const [index, item] of items.entries()) {
     yield { origin: { file, line: index + 1, unit: "item" }, parse: () => item };
   }
 }
 
-function parseJson(text: string, origin: RowOrigin): unknown {
+function parseJson(text: string, where: string, fix: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new DataError("ERR_JSON", `the line is not JSON: ${(cause as Error).message}.`, {
-      where: `${origin.file} ${origin.unit} ${origin.line}`,
-      fix: SKIP_FIX,
-      cause,
-    });
+    throw new DataError("ERR_JSON", `this is not JSON: ${(cause as Error).message}.`, { where, fix, cause });
   }
 }
 

@@ -4,10 +4,9 @@ import { chatLayout, type PromptOptions } from "./chat-layout.js";
 import { type Conversation, checkRoleOrder, describeOrigin, type Message } from "./conversation.js";
 import type { ConversationRow } from "./read-conversations.js";
 import type { RenderedSegment } from "./segments.js";
-import { type TokenizedRow, type TokenVariant, tokenizeSegments } from "./tokenize-segments.js";
+import { IGNORE_INDEX, type TokenizedRow, type TokenVariant, tokenizeSegments } from "./tokenize-segments.js";
 
-/** The label of a token without loss. */
-export const IGNORE_INDEX = -100;
+export { IGNORE_INDEX };
 
 export interface RenderOptions {
   /** Tokens a row may have, BOS included; longer rows are cut on the right, losing their EOS, as in the original. */
@@ -113,39 +112,43 @@ function withDefaults({ tokenVariant = "B", specialTokensInContent = "text" }: R
 }
 
 function renderedRow(
-  conversation: Conversation,
-  row: TokenizedRow,
+  { dataset, id }: Conversation,
+  { ids, labels, roles, trainedTokens, straddlingTokens }: TokenizedRow,
   maxSeqLen = Number.POSITIVE_INFINITY,
 ): RenderedRow {
-  const length = Math.min(row.ids.length, maxSeqLen);
-  const labels = new Int32Array(length).fill(IGNORE_INDEX);
-  let trainedTokens = 0;
-  for (let token = 0; token < length; token++) {
-    if (row.trained[token] === 0) continue;
-    labels[token] = row.ids[token]!;
-    trainedTokens++;
-  }
-  return {
-    dataset: conversation.dataset,
-    id: conversation.id,
-    inputIds: row.ids.slice(0, length),
+  const whole: RenderedRow = {
+    dataset,
+    id,
+    inputIds: ids,
     labels,
-    roles: row.roles.slice(0, length),
+    roles,
     trainedTokens,
-    truncated: length < row.ids.length,
-    tokensCut: row.ids.length - length,
-    answersLost: answersFrom(row.trained, length),
-    straddlingTokens: row.straddlingTokens,
+    truncated: false,
+    tokensCut: 0,
+    answersLost: 0,
+    straddlingTokens,
   };
+  return ids.length > maxSeqLen ? cutRow(whole, maxSeqLen) : whole;
 }
 
-/** Answers that begin at or after `start`. */
-function answersFrom(trained: Uint8Array, start: number): number {
-  let answers = 0;
-  for (let token = start; token < trained.length; token++) {
-    if (trained[token] === 1 && (token === 0 || trained[token - 1] === 0)) answers++;
+function cutRow(row: RenderedRow, length: number): RenderedRow {
+  let answersLost = 0;
+  let trainedCut = 0;
+  for (let token = length; token < row.labels.length; token++) {
+    if (row.labels[token] === IGNORE_INDEX) continue;
+    trainedCut++;
+    if (token === 0 || row.labels[token - 1] === IGNORE_INDEX) answersLost++;
   }
-  return answers;
+  return {
+    ...row,
+    inputIds: row.inputIds.slice(0, length),
+    labels: row.labels.slice(0, length),
+    roles: row.roles.slice(0, length),
+    trainedTokens: row.trainedTokens - trainedCut,
+    truncated: true,
+    tokensCut: row.inputIds.length - length,
+    answersLost,
+  };
 }
 
 /** Errors of a template know the message; the row is known here. */

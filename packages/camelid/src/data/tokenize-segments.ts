@@ -20,12 +20,16 @@ export interface TokenizeOptions {
   specialTokensInContent: "text" | "parse";
 }
 
+/** The label of a token without loss. */
+export const IGNORE_INDEX = -100;
+
 export interface TokenizedRow {
   ids: Int32Array;
-  /** 1 where the token carries loss. */
-  trained: Uint8Array;
+  /** The token's own id where it carries loss, else IGNORE_INDEX; not shifted. */
+  labels: Int32Array;
   /** Index into SEGMENT_ROLES. */
   roles: Uint8Array;
+  trainedTokens: number;
   /** Tokens that hold characters of both a trained and an untrained stretch; they are trained. */
   straddlingTokens: number;
 }
@@ -41,7 +45,14 @@ export async function tokenizeSegments(
   tokenizer: Tokenizer,
   options: TokenizeOptions,
 ): Promise<TokenizedRow[]> {
-  const plans = rows.map((segments) => planRow(segments, tokenizer, options));
+  const encoders: Encoders = {
+    head: tokenizer.stretches({ place: "head", dummyPrefix: "as-file" }),
+    inner: tokenizer.stretches({
+      place: "inner",
+      dummyPrefix: options.tokenVariant === "C" ? "never" : "as-file",
+    }),
+  };
+  const plans = rows.map((segments) => planRow(segments, tokenizer, encoders, options));
   await encodeStretches(plans.flatMap((plan) => plan.pieces));
   return plans.map((plan) => assembleRow(plan, tokenizer));
 }
@@ -68,9 +79,15 @@ interface RowPlan {
   spans: Span[];
 }
 
+interface Encoders {
+  head: StretchTokenizer;
+  inner: StretchTokenizer;
+}
+
 function planRow(
   segments: readonly RenderedSegment[],
   tokenizer: Tokenizer,
+  encoders: Encoders,
   options: TokenizeOptions,
 ): RowPlan {
   const spans: Span[] = [];
@@ -89,20 +106,16 @@ function planRow(
   }
   const matches =
     options.specialTokensInContent === "parse" ? tokenizer.specials.find(text) : specialSegments;
-  return { pieces: cutPieces(text, matches, tokenizer, options.tokenVariant), spans };
+  return { pieces: cutPieces(text, matches, encoders, options.tokenVariant === "A"), spans };
 }
 
 function cutPieces(
   text: string,
   matches: readonly SpecialMatch[],
-  tokenizer: Tokenizer,
-  variant: TokenVariant,
+  encoders: Encoders,
+  swallowSpace: boolean,
 ): Piece[] {
   const pieces: Piece[] = [];
-  const encoders = {
-    head: tokenizer.stretches({ place: "head", dummyPrefix: "as-file" }),
-    inner: tokenizer.stretches({ place: "inner", dummyPrefix: variant === "C" ? "never" : "as-file" }),
-  };
   let position = 0;
   const stretchUpTo = (end: number) => {
     if (end <= position) return;
@@ -111,7 +124,7 @@ function cutPieces(
     pieces.push({ start: position, end, special: undefined, text: stretch, encoder, encoded: undefined });
   };
   for (const match of matches) {
-    const { start, end } = swallowed(match, text, variant === "A");
+    const { start, end } = swallowed(match, text, swallowSpace);
     stretchUpTo(start);
     pieces.push({ ...match, special: match.token.id, text: "", encoder: undefined, encoded: undefined });
     position = end;
@@ -136,14 +149,13 @@ async function encodeStretches(pieces: readonly Piece[]): Promise<void> {
 
 function assembleRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer): TokenizedRow {
   const bos = missingBos(pieces, tokenizer);
-  const length = pieces.reduce(
-    (sum, piece) => sum + (piece.encoded?.ids.length ?? 1),
-    bos === undefined ? 0 : 1,
-  );
+  let length = bos === undefined ? 0 : 1;
+  for (const { encoded } of pieces) length += encoded?.ids.length ?? 1;
   const row: TokenizedRow = {
     ids: new Int32Array(length),
-    trained: new Uint8Array(length),
+    labels: new Int32Array(length).fill(IGNORE_INDEX),
     roles: new Uint8Array(length),
+    trainedTokens: 0,
     straddlingTokens: 0,
   };
   let at = 0;
@@ -157,9 +169,10 @@ function assembleRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer): Tokenize
       at++;
       continue;
     }
-    row.ids.set(piece.encoded.ids, at);
+    const { ids } = piece.encoded;
+    for (let token = 0; token < ids.length; token++) row.ids[at + token] = ids[token]!; // 4 times faster than set()
     span = labelStretch(row, at, piece, spans, span);
-    at += piece.encoded.ids.length;
+    at += ids.length;
   }
   return row;
 }
@@ -179,15 +192,18 @@ function labelStretch(
   first: number,
 ): number {
   const encoded = piece.encoded!;
-  const points = codePointCounter(piece.text);
+  const codePoint = codePointCounter(piece.text);
   let token = 0;
   let index = first;
   for (; spans[index]!.end < piece.end; index++) {
-    const [span, next] = [spans[index]!, spans[index + 1]!];
-    const border = tokenAtBorder(encoded, points(span.end - piece.start));
-    const straddles = border.straddles && span.trained !== next.trained;
-    if (straddles) row.straddlingTokens++;
-    const end = Math.max(token, straddles && span.trained ? border.token + 1 : border.token);
+    const span = spans[index]!;
+    const position = codePoint(span.end - piece.start);
+    let border = tokenFrom(encoded, position);
+    if (span.trained !== spans[index + 1]!.trained && startsBefore(encoded, border, position)) {
+      row.straddlingTokens++;
+      if (span.trained) border++;
+    }
+    const end = Math.max(token, border);
     markTokens(row, at + token, at + end, span);
     token = end;
   }
@@ -196,19 +212,25 @@ function labelStretch(
 }
 
 function markTokens(row: TokenizedRow, start: number, end: number, span: Span): void {
-  if (span.trained) row.trained.fill(1, start, end);
   row.roles.fill(span.role, start, end);
+  if (!span.trained) return;
+  for (let token = start; token < end; token++) row.labels[token] = row.ids[token]!;
+  row.trainedTokens += end - start;
 }
 
-/** The first token behind a border; it straddles when it also holds characters before it. */
-function tokenAtBorder(encoded: EncodedStretch, position: number): { token: number; straddles: boolean } {
+/** The first token that holds the character at `position`. */
+function tokenFrom(encoded: EncodedStretch, position: number): number {
   // A normalizer may have dropped the character at the border; then the next one that has a token counts.
   for (let ahead = 0; ahead < LONGEST_DROPPED_RUN; ahead++) {
     const token = encoded.charToToken(position + ahead);
-    if (token === undefined) continue;
-    return { token, straddles: encoded.tokenToChars(token)![0] < position };
+    if (token !== undefined) return token;
   }
-  return { token: encoded.ids.length, straddles: false };
+  return encoded.ids.length;
+}
+
+function startsBefore(encoded: EncodedStretch, token: number, position: number): boolean {
+  const range = encoded.tokenToChars(token);
+  return range !== undefined && range[0] < position;
 }
 
 const LONGEST_DROPPED_RUN = 64;
