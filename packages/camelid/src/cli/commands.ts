@@ -36,6 +36,18 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/copy.js"),
   },
   {
+    name: "generate",
+    summary: "answer or continue prompts from a file",
+    group: "Look",
+    load: () => import("./commands/generate.js"),
+  },
+  {
+    name: "logprobs",
+    summary: "the log-probability of every token of every row",
+    group: "Look",
+    load: () => import("./commands/logprobs.js"),
+  },
+  {
     name: "report",
     summary: "write report.html of a run, also of one that is still going on",
     group: "Look",

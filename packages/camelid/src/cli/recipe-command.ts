@@ -37,8 +37,8 @@ export function recipeCommand(name: string, recipe: Recipe): Command {
     .allowExcessArguments()
     .optionsGroup("Where values come from (a flag beats --set, then --config, then --preset):");
   const presets = Object.keys(recipe.presets);
+  if (presets.length > 0) command.option("--preset <name>", `One of ${presets.join(", ")}`);
   command
-    .option("--preset <name>", presets.length === 0 ? "None in this recipe" : `One of ${presets.join(", ")}`)
     .option("--config <file>", "JSON or YAML file of settings; a run's settings.json is one")
     .option("--set <key=value>", "One setting, such as learningRate=1e-5; may be repeated", collect)
     .option("--print-settings", "Print the effective settings and where each comes from, and stop")
