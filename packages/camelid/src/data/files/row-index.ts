@@ -162,6 +162,8 @@ class ArrayScanner implements Scanner {
   }
 
   end(): boolean {
+    // Only the closing bracket is missing: the last element is whole.
+    if (!this.#closed && this.#depth === 1 && !this.#inString) this.#closeElement();
     return this.#closed;
   }
 

@@ -53,7 +53,7 @@ export class LineageWriter {
   async finish(parquet: string, limits: DatabaseLimits): Promise<void> {
     this.#file.close();
     await withDatabase(async (connection) => {
-      const table = `read_csv(${sql(this.path)}, delim='\t', quote='', escape='', header=false, nullstr='', columns=${COLUMNS}, max_line_size=8388608)`;
+      const table = `read_csv(${sql(this.path)}, delim='\t', quote='', escape='', header=false, auto_detect=false, nullstr='', columns=${COLUMNS}, max_line_size=8388608)`;
       await connection.run(
         `COPY (SELECT * FROM ${table}) TO ${sql(parquet)} (FORMAT parquet, COMPRESSION zstd)`,
       );

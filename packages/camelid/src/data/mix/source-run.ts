@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { DataError, SettingsError } from "../../errors.js";
 import type { MixtureSource } from "../mixture.js";
+import { messages } from "../sources/messages.js";
 import { sourceNamed } from "../sources/registry.js";
 import type { Source, SourceOptions } from "../sources/source.js";
 import { detectFormat } from "../sources/user-formats.js";
@@ -155,7 +156,9 @@ function ruleFor(
   let options: SourceOptions = source.options ?? {};
   let rule: Source;
   if (source.format === "auto") {
-    const detected = detectFormat(firstRow(parts.map(({ list }) => list)), options.columns);
+    const row = firstRow(parts.map(({ list }) => list));
+    // No row parses: there is nothing to tell the format by, and reading will say what is wrong with the first one.
+    const detected = row === undefined ? { source: messages } : detectFormat(row, options.columns);
     rule = detected.source;
     if (detected.columns !== undefined) options = { ...options, columns: detected.columns };
   } else rule = sourceNamed(source.format);
