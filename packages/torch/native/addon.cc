@@ -6,19 +6,26 @@
 
 namespace camelid {
 
-void throwToJavaScript(napi_env env, const char* message) {
-  Instance& instance = instanceOf(env);
-  if (instance.errorClass.IsEmpty()) {
-    napi_throw_error(env, "ERR_TORCH", message);
-    return;
+namespace {
+
+// Whatever fails here fails because JavaScript cannot run any more: then nobody is waiting for the error.
+void throwToJavaScript(napi_env env, const char* text) {
+  napi_value message, error;
+  if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) != napi_ok) return;
+  const auto& errorClass = instanceOf(env).errorClass;
+  if (errorClass.IsEmpty() || napi_new_instance(env, errorClass.Value(), 1, &message, &error) != napi_ok) {
+    if (napi_create_error(env, nullptr, message, &error) != napi_ok) return;
   }
-  Napi::Object error = instance.errorClass.New({Napi::String::New(env, message)});
   napi_throw(env, error);
 }
+
+}  // namespace
 
 void throwCurrentException(napi_env env) {
   try {
     throw;
+  } catch (const JavaScriptUnavailable&) {
+    // An exception of JavaScript's own is pending, or nothing can be.
   } catch (const Napi::Error& error) {
     napi_throw(env, error.Value());
   } catch (const c10::Error& error) {
@@ -28,6 +35,14 @@ void throwCurrentException(napi_env env) {
   } catch (...) {
     throwToJavaScript(env, "unknown native exception");
   }
+}
+
+void exportCallback(Napi::Object exports, const char* name, Callback callback) {
+  napi_env env = exports.Env();
+  napi_value function;
+  // A worker may be stopped while it loads the addon: then nobody misses the function.
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) return;
+  napi_set_named_property(env, exports, name, function);
 }
 
 namespace {

@@ -16,6 +16,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -97,23 +98,69 @@ inline Instance& instanceOf(napi_env env) {
   return *static_cast<Instance*>(data);
 }
 
-/// Rethrows a C++ exception as the TypeScript error class, whose stack is the JavaScript stack.
-void throwToJavaScript(napi_env env, const char* message);
+/// The engine refused a call: an exception is on its way already, or this worker is being stopped. Nothing is left to say.
+struct JavaScriptUnavailable final : std::exception {};
+
+inline void check(napi_status status) {
+  if (status != napi_ok) throw JavaScriptUnavailable();
+}
+
+/// Arrays and objects for calls that the engine may refuse. node-addon-api would make an error object of a refusal, and abort
+/// the process where it cannot: whenever a worker is stopped at the wrong moment.
+class Array : public Napi::Value {
+ public:
+  Array(const Napi::Value& value) : Napi::Value(value) {}
+  Array(napi_env env, size_t length) {
+    napi_value value;
+    check(napi_create_array_with_length(env, length, &value));
+    *static_cast<Napi::Value*>(this) = Napi::Value(env, value);
+  }
+  uint32_t length() const {
+    uint32_t length;
+    if (napi_get_array_length(_env, _value, &length) != napi_ok) throw std::invalid_argument("an array was expected");
+    return length;
+  }
+  Napi::Value get(uint32_t index) const {
+    napi_value element;
+    check(napi_get_element(_env, _value, index, &element));
+    return {_env, element};
+  }
+  void set(uint32_t index, napi_value element) { check(napi_set_element(_env, _value, index, element)); }
+};
+
+class Object : public Napi::Value {
+ public:
+  explicit Object(napi_env env) {
+    napi_value value;
+    check(napi_create_object(env, &value));
+    *static_cast<Napi::Value*>(this) = Napi::Value(env, value);
+  }
+  void set(const char* name, const Napi::Value& value) { check(napi_set_named_property(_env, _value, name, value)); }
+  void set(const char* name, double value) { set(name, static_cast<const Napi::Value&>(Napi::Number::New(_env, value))); }
+  void set(const char* name, const std::string& value) {
+    set(name, static_cast<const Napi::Value&>(Napi::String::New(_env, value)));
+  }
+};
+
+/// Throws a C++ exception on as the TypeScript error class, whose stack is the JavaScript stack.
 void throwCurrentException(napi_env env);
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
+napi_value guarded(napi_env env, napi_callback_info data) {
   try {
-    return function(info);
+    return function(Napi::CallbackInfo(env, data));
   } catch (...) {
-    throwCurrentException(info.Env());
-    return {};
+    throwCurrentException(env);
+    return nullptr;
   }
 }
 
+using Callback = napi_value (*)(napi_env, napi_callback_info);
+void exportCallback(Napi::Object exports, const char* name, Callback callback);
+
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void exportFunction(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<guarded<function>>(exports.Env(), name));
+  exportCallback(exports, name, guarded<function>);
 }
 
 void exportDispatch(Napi::Object exports);

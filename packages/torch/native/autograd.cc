@@ -16,27 +16,29 @@ namespace {
 torch::autograd::variable_list tensorsArgument(const Napi::CallbackInfo& info, size_t index) {
   torch::autograd::variable_list list;
   if (info[index].IsNull() || info[index].IsUndefined()) return list;
-  const auto handles = info[index].As<Napi::Array>();
+  const Array handles = info[index];
   auto& tensors = instanceOf(info.Env()).tensors;
-  for (uint32_t i = 0; i < handles.Length(); i++) {
-    const auto handle = handles.Get(i);
+  for (uint32_t i = 0; i < handles.length(); i++) {
+    const auto handle = handles.get(i);
     list.push_back(handle.IsNumber() ? tensors.get(handle.As<Napi::Number>().Int32Value()) : at::Tensor());
   }
   return list;
 }
 
+bool booleanArgument(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Boolean>().Value(); }
+
 // backward(roots, gradients, retainGraph, createGraph): adds to `.grad` of every leaf
 Napi::Value backward(const Napi::CallbackInfo& info) {
-  torch::autograd::backward(tensorsArgument(info, 0), tensorsArgument(info, 1), info[2].ToBoolean(), info[3].ToBoolean());
+  torch::autograd::backward(tensorsArgument(info, 0), tensorsArgument(info, 1), booleanArgument(info, 2), booleanArgument(info, 3));
   return info.Env().Undefined();
 }
 
 // grad(outputs, inputs, gradOutputs, retainGraph, createGraph, allowUnused): handles, 0 where unused
 Napi::Value grad(const Napi::CallbackInfo& info) {
   const auto gradients = torch::autograd::grad(tensorsArgument(info, 0), tensorsArgument(info, 1), tensorsArgument(info, 2),
-                                               static_cast<bool>(info[3].ToBoolean()), info[4].ToBoolean(), info[5].ToBoolean());
-  auto handles = Napi::Array::New(info.Env(), gradients.size());
-  for (size_t i = 0; i < gradients.size(); i++) handles.Set(static_cast<uint32_t>(i), handleValue(info.Env(), gradients[i]));
+                                               booleanArgument(info, 3), booleanArgument(info, 4), booleanArgument(info, 5));
+  Array handles(info.Env(), gradients.size());
+  for (size_t i = 0; i < gradients.size(); i++) handles.set(static_cast<uint32_t>(i), handleValue(info.Env(), gradients[i]));
   return handles;
 }
 
@@ -71,9 +73,12 @@ struct CustomFunction : torch::autograd::Function<CustomFunction> {
     TORCH_CHECK(std::this_thread::get_id() == javascript.thread, "backward passes are nested too deeply");
     const Napi::Env env = javascript.function.Env();
     const Napi::HandleScope scope(env);
-    const auto handles = javascript.function.Call({handleValue(env, outputGradients[0])}).As<Napi::Array>();
-    for (uint32_t i = 0; i < handles.Length(); i++) {
-      const Handle handle = handles.Get(i).As<Napi::Number>().Int32Value();
+    const napi_value gradient = handleValue(env, outputGradients[0]);
+    napi_value answer;
+    check(napi_call_function(env, env.Undefined(), javascript.function.Value(), 1, &gradient, &answer));
+    const Array handles = Napi::Value(env, answer);
+    for (uint32_t i = 0; i < handles.length(); i++) {
+      const Handle handle = handles.get(i).As<Napi::Number>().Int32Value();
       if (handle != 0) gradients.at(i) = instanceOf(env).tensors.take(handle);
     }
     return gradients;
@@ -87,7 +92,7 @@ Napi::Value recordFunction(const Napi::CallbackInfo& info) {
   const at::Tensor output = tensorArgument(info, 0);
   auto inputs = tensorsArgument(info, 1);
   // An input that is always differentiable: backward is called although nothing else asks for it.
-  if (info[3].ToBoolean()) inputs.push_back(at::empty({0}).set_requires_grad(true));
+  if (booleanArgument(info, 3)) inputs.push_back(at::empty({0}).set_requires_grad(true));
   const CustomFunction::Recorded recorded{
       output, c10::make_intrusive<JavaScriptBackward>(info[2].As<Napi::Function>(), inputs.size())};
   const at::Tensor result = CustomFunction::apply(at::TensorList(inputs), recorded);
@@ -96,7 +101,7 @@ Napi::Value recordFunction(const Napi::CallbackInfo& info) {
 
 Napi::Value setGradEnabled(const Napi::CallbackInfo& info) {
   const bool before = c10::GradMode::is_enabled();
-  c10::GradMode::set_enabled(info[0].ToBoolean());
+  c10::GradMode::set_enabled(booleanArgument(info, 0));
   return Napi::Boolean::New(info.Env(), before);
 }
 Napi::Value isGradEnabled(const Napi::CallbackInfo& info) {
@@ -107,7 +112,7 @@ Napi::Value requiresGrad(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), tensorArgument(info, 0).requires_grad());
 }
 Napi::Value setRequiresGrad(const Napi::CallbackInfo& info) {
-  tensorArgument(info, 0).set_requires_grad(info[1].ToBoolean());
+  tensorArgument(info, 0).set_requires_grad(booleanArgument(info, 1));
   return info.Env().Undefined();
 }
 Napi::Value isLeaf(const Napi::CallbackInfo& info) {

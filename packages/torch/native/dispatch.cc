@@ -139,7 +139,7 @@ void forEachElement(napi_env env, napi_value array, const Operator& op, size_t i
   if (napi_get_array_length(env, array, &length) != napi_ok) badArgument(op, index, "an array");
   for (uint32_t i = 0; i < length; i++) {
     napi_value element;
-    napi_get_element(env, array, i, &element);
+    check(napi_get_element(env, array, i, &element));
     visit(element);
   }
 }
@@ -217,7 +217,7 @@ napi_value unbox(napi_env env, HandleTable& tensors, const c10::IValue& value) {
     for (size_t i = 0; i < list.size(); i++) {
       napi_value element;
       napi_create_int32(env, tensors.insert(list.get(i)), &element);
-      napi_set_element(env, result, static_cast<uint32_t>(i), element);
+      check(napi_set_element(env, result, static_cast<uint32_t>(i), element));
     }
   } else if (value.isBool()) {
     napi_get_boolean(env, value.toBool(), &result);
@@ -241,7 +241,7 @@ void appendShapes(napi_env env, HandleTable& tensors, napi_value value, std::ost
   napi_get_array_length(env, value, &length);
   for (uint32_t i = 0; i < length && i < 8; i++) {
     napi_value element;
-    napi_get_element(env, value, i, &element);
+    check(napi_get_element(env, value, i, &element));
     if (i > 0) text << " ";
     appendShapes(env, tensors, element, text);
   }
@@ -273,9 +273,8 @@ napi_value call(napi_env env, napi_callback_info info) {
   try {
     size_t count = kMostArguments + 1;
     napi_value values[kMostArguments + 1];
-    void* data;
-    napi_get_cb_info(env, info, &count, values, nullptr, &data);
-    Instance& instance = *static_cast<Instance*>(data);
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+    Instance& instance = instanceOf(env);
 
     int32_t number = -1;
     if (count == 0 || napi_get_value_int32(env, values[0], &number) != napi_ok || number < 0 ||
@@ -311,7 +310,7 @@ napi_value call(napi_env env, napi_callback_info info) {
       op.handle.callBoxed(stack);
     } catch (const c10::Error& error) {
       throw std::runtime_error(describeFailure(env, instance.tensors, op, given, numGiven, error.what_without_backtrace()));
-    } catch (const Napi::Error&) {
+    } catch (const JavaScriptUnavailable&) {
       throw;  // a custom function's backward, inside an operator that runs a backward pass
     } catch (const std::exception& error) {
       throw std::runtime_error(describeFailure(env, instance.tensors, op, given, numGiven, error.what()));
@@ -322,7 +321,7 @@ napi_value call(napi_env env, napi_callback_info info) {
     napi_value results;
     napi_create_array_with_length(env, stack.size(), &results);
     for (size_t i = 0; i < stack.size(); i++) {
-      napi_set_element(env, results, static_cast<uint32_t>(i), unbox(env, instance.tensors, stack[i]));
+      check(napi_set_element(env, results, static_cast<uint32_t>(i), unbox(env, instance.tensors, stack[i])));
     }
     return results;
   } catch (...) {
@@ -335,9 +334,9 @@ napi_value call(napi_env env, napi_callback_info info) {
 Napi::Value registerOperators(const Napi::CallbackInfo& info) {
   Instance& instance = instanceOf(info.Env());
   const size_t first = instance.operatorNames.size();
-  const auto names = info[0].As<Napi::Array>();
-  for (uint32_t i = 0; i < names.Length(); i++) {
-    instance.operatorNames.push_back(names.Get(i).As<Napi::String>().Utf8Value());
+  const Array names = info[0];
+  for (uint32_t i = 0; i < names.length(); i++) {
+    instance.operatorNames.push_back(names.get(i).As<Napi::String>().Utf8Value());
   }
   instance.operators.resize(instance.operatorNames.size());
   return Napi::Number::New(info.Env(), static_cast<double>(first));
@@ -354,18 +353,17 @@ Napi::Value schemaOf(const Napi::CallbackInfo& info) {
 
 Napi::Value operatorNames(const Napi::CallbackInfo& info) {
   const auto all = c10::Dispatcher::singleton().getAllOpNames();
-  auto names = Napi::Array::New(info.Env(), all.size());
-  for (size_t i = 0; i < all.size(); i++) names.Set(static_cast<uint32_t>(i), c10::toString(all[i]));
+  Array names(info.Env(), all.size());
+  for (size_t i = 0; i < all.size(); i++) {
+    names.set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), c10::toString(all[i])));
+  }
   return names;
 }
 
 }  // namespace
 
 void exportDispatch(Napi::Object exports) {
-  napi_env env = exports.Env();
-  napi_value function;
-  napi_create_function(env, "call", NAPI_AUTO_LENGTH, call, &instanceOf(env), &function);
-  exports.Set("call", function);
+  exportCallback(exports, "call", call);
   exportFunction<registerOperators>(exports, "registerOperators");
   exportFunction<schemaOf>(exports, "schemaOf");
   exportFunction<operatorNames>(exports, "operatorNames");

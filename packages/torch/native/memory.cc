@@ -161,12 +161,12 @@ const bool installed = [] {
 }();
 
 Napi::Value memoryStats(const Napi::CallbackInfo& info) {
-  auto stats = Napi::Object::New(info.Env());
+  Object stats(info.Env());
   const auto& cpu = allocator();
-  stats.Set("liveBytes", Napi::Number::New(info.Env(), static_cast<double>(cpu.liveBytes)));
-  stats.Set("peakBytes", Napi::Number::New(info.Env(), static_cast<double>(cpu.peakBytes)));
-  stats.Set("reservedBytes", Napi::Number::New(info.Env(), static_cast<double>(cpu.reservedBytes)));
-  stats.Set("peakReservedBytes", Napi::Number::New(info.Env(), static_cast<double>(cpu.peakReservedBytes)));
+  stats.set("liveBytes", static_cast<double>(cpu.liveBytes));
+  stats.set("peakBytes", static_cast<double>(cpu.peakBytes));
+  stats.set("reservedBytes", static_cast<double>(cpu.reservedBytes));
+  stats.set("peakReservedBytes", static_cast<double>(cpu.peakReservedBytes));
   return stats;
 }
 
@@ -207,22 +207,22 @@ std::shared_ptr<Mapping> mapFile(const std::string& path) {
 // The caller has checked the ranges against the file; they are checked again because a wrong one would be a crash.
 Napi::Value mapTensors(const Napi::CallbackInfo& info) {
   const auto mapping = mapFile(info[0].As<Napi::String>().Utf8Value());
-  const auto entries = info[1].As<Napi::Array>();
-  auto handles = Napi::Array::New(info.Env(), entries.Length());
-  for (uint32_t i = 0; i < entries.Length(); i++) {
-    const auto entry = entries.Get(i).As<Napi::Array>();
-    const auto offset = static_cast<size_t>(entry.Get(0u).As<Napi::Number>().Int64Value());
-    const auto bytes = static_cast<size_t>(entry.Get(1u).As<Napi::Number>().Int64Value());
-    const auto dimensions = entry.Get(2u).As<Napi::Array>();
+  const Array entries = info[1];
+  Array handles(info.Env(), entries.length());
+  for (uint32_t i = 0; i < entries.length(); i++) {
+    const Array entry = entries.get(i);
+    const auto offset = static_cast<size_t>(entry.get(0).As<Napi::Number>().Int64Value());
+    const auto bytes = static_cast<size_t>(entry.get(1).As<Napi::Number>().Int64Value());
+    const Array dimensions = entry.get(2);
     std::vector<int64_t> shape;
-    for (uint32_t d = 0; d < dimensions.Length(); d++) shape.push_back(dimensions.Get(d).As<Napi::Number>().Int64Value());
-    const auto dtype = static_cast<at::ScalarType>(entry.Get(3u).As<Napi::Number>().Int32Value());
+    for (uint32_t d = 0; d < dimensions.length(); d++) shape.push_back(dimensions.get(d).As<Napi::Number>().Int64Value());
+    const auto dtype = static_cast<at::ScalarType>(entry.get(3).As<Napi::Number>().Int32Value());
     TORCH_CHECK(offset <= mapping->bytes && bytes <= mapping->bytes - offset, "mapped tensor lies outside its file");
     TORCH_CHECK(c10::multiply_integers(shape) * c10::elementSize(dtype) == bytes, "mapped tensor: shape and bytes differ");
     char* data = static_cast<char*>(mapping->address) + offset;
     at::Tensor tensor = bytes == 0 ? at::empty(shape, at::TensorOptions().dtype(dtype))
                                    : at::from_blob(data, shape, [mapping](void*) {}, at::TensorOptions().dtype(dtype));
-    handles.Set(i, handleValue(info.Env(), tensor));
+    handles.set(i, handleValue(info.Env(), tensor));
   }
   return handles;
 }

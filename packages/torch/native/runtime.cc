@@ -59,13 +59,13 @@ Napi::Value adjustExternalMemory(const Napi::CallbackInfo& info) {
 
 Napi::Value installation(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
-  auto report = Napi::Object::New(env);
-  report.Set("version", Napi::String::New(env, TORCH_VERSION));
-  report.Set("cpuCapability", Napi::String::New(env, at::get_cpu_capability()));
-  report.Set("config", Napi::String::New(env, at::show_config()));
-  report.Set("parallel", Napi::String::New(env, at::get_parallel_info()));
-  report.Set("cudaDevices", Napi::Number::New(env, at::hasCUDA() ? static_cast<double>(at::getNumGPUs()) : 0));
-  report.Set("mps", Napi::Boolean::New(env, at::hasMPS()));
+  Object report(env);
+  report.set("version", TORCH_VERSION);
+  report.set("cpuCapability", at::get_cpu_capability());
+  report.set("config", at::show_config());
+  report.set("parallel", at::get_parallel_info());
+  report.set("cudaDevices", at::hasCUDA() ? static_cast<double>(at::getNumGPUs()) : 0);
+  report.set("mps", Napi::Boolean::New(env, at::hasMPS()));
   return report;
 }
 
@@ -74,9 +74,9 @@ Napi::Value deviceMemory(const Napi::CallbackInfo& info) {
   const c10::Device device(info[0].As<Napi::String>().Utf8Value());
   auto* allocator = at::getDeviceAllocator(device.type());
   const auto stats = allocator->getDeviceStats(device.index() < 0 ? 0 : device.index());
-  auto report = Napi::Object::New(info.Env());
+  Object report(info.Env());
   const auto aggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  const auto set = [&](const char* name, int64_t value) { report.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value))); };
+  const auto set = [&](const char* name, int64_t value) { report.set(name, static_cast<double>(value)); };
   set("liveBytes", stats.allocated_bytes[aggregate].current);
   set("peakBytes", stats.allocated_bytes[aggregate].peak);
   set("reservedBytes", stats.reserved_bytes[aggregate].current);

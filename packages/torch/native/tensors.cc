@@ -17,15 +17,15 @@ at::ScalarType dtypeArgument(const Napi::Value& value) {
 }
 
 std::vector<int64_t> shapeArgument(const Napi::Value& value) {
-  const auto array = value.As<Napi::Array>();
-  std::vector<int64_t> shape(array.Length());
-  for (uint32_t i = 0; i < array.Length(); i++) shape[i] = array.Get(i).As<Napi::Number>().Int64Value();
+  const Array array = value;
+  std::vector<int64_t> shape(array.length());
+  for (uint32_t i = 0; i < array.length(); i++) shape[i] = array.get(i).As<Napi::Number>().Int64Value();
   return shape;
 }
 
-Napi::Array shapeValue(Napi::Env env, at::IntArrayRef sizes) {
-  auto shape = Napi::Array::New(env, sizes.size());
-  for (size_t i = 0; i < sizes.size(); i++) shape.Set(static_cast<uint32_t>(i), Napi::Number::New(env, sizes[i]));
+Napi::Value shapeValue(Napi::Env env, at::IntArrayRef sizes) {
+  Array shape(env, sizes.size());
+  for (size_t i = 0; i < sizes.size(); i++) shape.set(static_cast<uint32_t>(i), Napi::Number::New(env, sizes[i]));
   return shape;
 }
 
@@ -49,9 +49,11 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
 // toBytes(handle, dtype): an ArrayBuffer with a copy of the elements, converted to dtype, row-major.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
   const at::Tensor tensor = tensorArgument(info, 0).detach().to(at::kCPU, dtypeArgument(info[1])).contiguous();
-  auto buffer = Napi::ArrayBuffer::New(info.Env(), tensor.nbytes());
-  if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.const_data_ptr(), tensor.nbytes());
-  return buffer;
+  void* data = nullptr;
+  napi_value buffer;
+  check(napi_create_arraybuffer(info.Env(), tensor.nbytes(), &data, &buffer));
+  if (tensor.nbytes() > 0) std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());
+  return {info.Env(), buffer};
 }
 
 // Address of the first element, for tests of alignment.

@@ -32,3 +32,7 @@ test("100 workers start, train and stop, two at once, some of them in the middle
   expect(own).toEqual([1, 1, 1]);
   expect(leaked).toBe(0);
 }, 120_000);
+
+test("the main thread may load the package after workers that used it have ended", async () => {
+  expect(JSON.parse(await runNode([script("start-workers.mjs"), "6", "late"])).own).toEqual([1, 1, 1]);
+});

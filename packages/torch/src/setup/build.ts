@@ -23,7 +23,8 @@ export async function buildBinding(libtorch: Libtorch, say: (line: string) => vo
   const compiler = findCompiler();
   const flags = compileFlags(libtorch);
   const sources = readdirSync(nativeFolder).filter((name) => name.endsWith(".cc"));
-  const key = keyOf([compiler.version, cpus()[0]?.model ?? "", libtorch.root, libtorch.version, ...flags]);
+  const linking = linkArguments(libtorch, [], "");
+  const key = keyOf([compiler.version, cpus()[0]?.model ?? "", libtorch.version, ...flags, ...linking]);
   const folder = join(cacheDirectory(), "binding", key);
   const path = join(folder, "camelid_torch.node");
   if (existsSync(path)) return { path, key, compiler: compiler.version, compiled: false };
@@ -101,7 +102,9 @@ function compileFlags(libtorch: Libtorch): string[] {
 
 function linkArguments(libtorch: Libtorch, objects: string[], output: string): string[] {
   const lib = join(libtorch.root, "lib");
-  const platform = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-fopenmp"];
+  // Never unloaded: Node closes the addons of a worker that ends, and libtorch keeps pointers to our allocator and kernels.
+  const platform =
+    process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-fopenmp", "-Wl,-z,nodelete"];
   return [
     "-shared",
     "-o",
