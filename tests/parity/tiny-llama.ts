@@ -1,6 +1,6 @@
 /** What the parity tests do with a stored tiny model: load it in fp32, and compute rows the way the references did. */
 import * as torch from "@camelid/torch";
-import { createKvCache } from "../../packages/camelid/src/model/kv-cache.js";
+import { createKvCache, type KeyValueCache } from "../../packages/camelid/src/model/kv-cache.js";
 import type { LanguageModel } from "../../packages/camelid/src/model/language-model.js";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import { scaledNll, tokenLogps } from "../../packages/camelid/src/nn/log-probs.js";
@@ -98,31 +98,39 @@ export function greedyWithoutCache(model: LanguageModel, prompt: readonly number
   return ids.slice(prompt.length);
 }
 
-/** Greedy continuation with a key-value cache; the prompt goes in as stretches of the given lengths. */
-export function greedyWithCache(
-  model: LanguageModel,
-  prompt: readonly number[],
-  count: number,
-  stretches: readonly number[] = [prompt.length],
-): number[] {
+/** Greedy continuation with a key-value cache. */
+export function greedyWithCache(model: LanguageModel, prompt: readonly number[], count: number): number[] {
   using cache = createKvCache(model.config, [prompt.length + count], { device: "cpu", dtype: model.dtype });
   const output: number[] = [];
-  const feed = (ids: readonly number[]): number => {
-    using _ = torch.tensorScope();
-    return torch.noGrad(() => {
-      const hidden = model.hiddenStates(packRows([ids], "cpu", cache.lengths), cache);
-      return torch.linear(hidden.select(0, -1), model.headWeight).argmax().item();
-    });
-  };
-  let start = 0;
-  let next = -1;
-  for (const length of stretches) {
-    next = feed(prompt.slice(start, start + length));
-    start += length;
-  }
+  let fed = prompt;
   while (output.length < count) {
+    using _ = torch.tensorScope();
+    const next = cachedLogits(model, cache, fed).select(0, -1).argmax().item();
     output.push(next);
-    if (output.length < count) next = feed([next]);
+    fed = [next];
   }
   return output;
+}
+
+/** Logits of one row, [length, vocab], that enters a key-value cache in stretches of the given lengths. */
+export function logitsInStretches(
+  model: LanguageModel,
+  row: readonly number[],
+  stretches: readonly number[],
+): torch.Tensor {
+  return torch.tensorScope(() => {
+    using cache = createKvCache(model.config, [row.length], { device: "cpu", dtype: model.dtype });
+    let start = 0;
+    const parts = stretches.map((length) => {
+      start += length;
+      return cachedLogits(model, cache, row.slice(start - length, start));
+    });
+    return torch.cat(parts);
+  });
+}
+
+function cachedLogits(model: LanguageModel, cache: KeyValueCache, ids: readonly number[]): torch.Tensor {
+  return torch.noGrad(() =>
+    torch.linear(model.hiddenStates(packRows([ids], "cpu", cache.lengths), cache), model.headWeight),
+  );
 }
