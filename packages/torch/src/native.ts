@@ -91,6 +91,7 @@ interface Native {
 export const native: Native = load();
 
 function load(): Native {
+  setThreadWaiting();
   const binding = findBinding();
   let loaded: Native;
   try {
@@ -117,4 +118,15 @@ function load(): Native {
   // The binding itself links the CPU library alone; accelerator libraries register their kernels when they are loaded.
   for (const library of binding.acceleratorLibraries) loaded.loadLibrary(library);
   return loaded;
+}
+
+/**
+ * Threads of libtorch's pool spin a while before they sleep. When other programs want the same cores, long spinning makes
+ * every operator wait for threads that were put aside: on a busy machine a training step took 8 times as long. libgomp reads
+ * this when it is loaded; what the user has set wins.
+ */
+function setThreadWaiting(): void {
+  if (process.env.GOMP_SPINCOUNT === undefined && process.env.OMP_WAIT_POLICY === undefined) {
+    process.env.GOMP_SPINCOUNT = "2000";
+  }
 }
