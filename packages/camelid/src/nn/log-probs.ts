@@ -94,9 +94,13 @@ function chunks(hidden: Tensor, weight: Tensor): { start: number; length: number
   return parts;
 }
 
-/** [n, hidden] -> [n, vocab] fp32 */
+/**
+ * [n, hidden] -> [n, vocab] fp32, shifted so that the largest of each row is 0: an offset that all logits share would cost
+ * digits in the difference below, and changes neither log-probabilities nor gradients.
+ */
 function chunkLogits(hidden: Tensor, weight: Tensor): Tensor {
-  return torch.linear(hidden.detach(), weight.detach()).to({ dtype: "float32" });
+  const logits = torch.linear(hidden.detach(), weight.detach()).to({ dtype: "float32" });
+  return logits.sub_(logits.amax([1], true));
 }
 
 /** [n, vocab], [n] -> [n] */
