@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { conversation, realInstructionRows } from "../../../../../tests/quality-rows.js";
+import { conversation, readSharedLines, realInstructionRows } from "../../../../../tests/quality-rows.js";
+import { sharedData } from "../../../../../tests/shared-data.js";
+import type { Conversation } from "../conversation.js";
 import { ExactDeduplicator } from "./exact-dedup.js";
 
 const row = (dataset: string, ...turns: string[]) => conversation(turns, dataset);
@@ -140,5 +142,33 @@ describe("exact deduplication", () => {
     expect([...removed.rows].map((r, i) => [r, removed.winners[i]])).toEqual(expected);
     // The three Alpaca subsets share rows; that is where nearly all duplicates are.
     expect(expected.length).toBeGreaterThan(1000);
+  });
+
+  it("finds the seed tasks that lie in two folders, and GSM8K's training questions in FLAN's copy", ({
+    skip,
+  }) => {
+    if (sharedData() === undefined) return skip("shared data is not here");
+    const removed = (rows: Conversation[]) => {
+      const dedup = new ExactDeduplicator({ key: "first-prompt" });
+      for (const conversation of rows) dedup.process(conversation);
+      return dedup.finish().pairs;
+    };
+    const seeds = ["self_instruct", "stanford_alpaca"].flatMap((source) =>
+      readSharedLines(`${source}/seed_tasks.jsonl`).map((line) => {
+        const { instruction, instances } = JSON.parse(line) as {
+          instruction: string;
+          instances: { input: string }[];
+        };
+        return row(source, `${instruction}\n\n${instances[0]!.input}`);
+      }),
+    );
+    expect(removed(seeds)).toEqual([{ winner: "self_instruct", loser: "stanford_alpaca", rows: 175 }]);
+    const flan = readSharedLines("flan_cot/gsm8k_train.tsv.gz").map((line) =>
+      row("cot", line.split("\t")[0]!.replaceAll("\\n", "\n")),
+    );
+    const gsm8k = readSharedLines("gsm8k/train.jsonl.gz").map((line) =>
+      row("gsm8k", (JSON.parse(line) as { question: string }).question),
+    );
+    expect(removed([...flan, ...gsm8k])).toEqual([{ winner: "cot", loser: "gsm8k", rows: 6726 }]);
   });
 });

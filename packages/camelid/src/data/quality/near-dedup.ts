@@ -11,7 +11,7 @@
  * rows that are like no kept row stay.
  *
  * Same rows, same order, same options: same result, on every machine. Memory: 120 bytes a row while reading, at most
- * 24 more in `finish`.
+ * 40 more in `finish`.
  */
 import { SettingsError } from "../../errors.js";
 import type { Conversation } from "../conversation.js";

@@ -2,7 +2,7 @@ import { equalBytesFor } from "./minhash.js";
 import type { SketchStore } from "./sketch-store.js";
 
 /**
- * Joins rows into clusters: band by band, rows whose sketches agree in all bytes of the band fall into one bucket,
+ * Joins rows into clusters: band by band, rows whose sketches agree in the (hashed) bytes of the band fall into one bucket,
  * members of a bucket are compared, similar ones joined.
  *
  * Data made from templates fills single buckets with tens of thousands of rows, and comparing all pairs would never
@@ -18,13 +18,20 @@ export function joinSimilarRows(
   const similar = equalBytesFor(threshold, sketches.size);
   const nearlySame = equalBytesFor((1 + threshold) / 2, sketches.size);
   const buckets = new Buckets(sketches.rows);
+  // Hashes of the rows' bytes under comparison: most strangers in a slot are told apart without a look at their sketches.
+  const hashes = new Uint32Array(sketches.rows);
   let comparedPairs = 0;
 
   const distinct: number[] = [];
   for (let row = 0; row < sketches.rows; row++) {
     if (sketches.isEmpty(row)) continue;
-    const slot = buckets.slot(sketches.hash(row, 0, sketches.size));
-    const twin = buckets.find(slot, (other) => sketches.agree(row, other, 0, sketches.size));
+    const hash = sketches.hash(row, 0, sketches.size);
+    hashes[row] = hash;
+    const slot = buckets.slot(hash);
+    const twin = buckets.find(
+      slot,
+      (other) => hashes[other] === hash && sketches.equalBytes(row, other, 0) === sketches.size,
+    );
     if (twin === undefined) {
       buckets.add(slot, row);
       distinct.push(row);
@@ -37,11 +44,13 @@ export function joinSimilarRows(
     const from = band * rowsPerBand;
     buckets.clear();
     for (const row of distinct) {
-      const slot = buckets.slot(sketches.hash(row, from, rowsPerBand));
+      const hash = sketches.hash(row, from, rowsPerBand);
+      hashes[row] = hash;
+      const slot = buckets.slot(hash);
       let walked = 0;
       let stands = true;
       for (let other = buckets.latest(slot); other >= 0 && walked < MAX_WALK; other = buckets.before(other)) {
-        if (!sketches.agree(row, other, from, rowsPerBand)) continue; // another bucket in the same slot
+        if (hashes[other] !== hash) continue; // another bucket in the same slot
         walked++;
         comparedPairs++;
         const equal = sketches.equalBytes(row, other, similar);

@@ -54,16 +54,6 @@ export class SketchStore {
     hash = Math.imul(hash ^ (hash >>> 13), 0x5bd1e995);
     return (hash ^ (hash >>> 15)) >>> 0;
   }
-
-  /** Whether two sketches agree in `length` bytes from `from`. */
-  agree(a: number, b: number, from: number, length: number): boolean {
-    const bytesA = this.block(a);
-    const bytesB = this.block(b);
-    let i = this.offset(a) + from;
-    let j = this.offset(b) + from;
-    for (const end = i + length; i < end; i++, j++) if (bytesA[i] !== bytesB[j]) return false;
-    return true;
-  }
 }
 
 const BLOCK_BITS = 14;
