@@ -12,6 +12,10 @@ interface MixFlags {
   sources?: string;
   out: string;
   tokenizer?: string;
+  filter?: "substring" | "word" | "none";
+  dedup?: ("exact" | "near")[];
+  decontaminate?: string;
+  heldOut?: number;
   lengths: boolean;
   allowMissing: boolean;
   onBad: "stop" | "skip";
@@ -32,6 +36,16 @@ export function command(): Command {
     .option("--sources <dir>", "raw files of the preset, one folder per source")
     .requiredOption("--out <dir>", "folder to write; with --explain, the mixture to ask")
     .option("--tokenizer <dir>", "folder with tokenizer.json: splits by tokens, token quotas, lengths")
+    .addOption(
+      new Option("--filter <mode>", "keyword filter; tulu2 has substring, quirks included").choices([
+        "substring",
+        "word",
+        "none",
+      ]),
+    )
+    .option("--dedup <how>", "exact, near, or exact,near", dedupKinds)
+    .option("--decontaminate <dir>", "take out rows that hold texts of the evaluation sets in DIR")
+    .option("--held-out <share>", "share of rows for held-out.jsonl; no duplicate crosses", share)
     .option("--no-lengths", "do not count the tokens of every row for the report")
     .option(
       "--allow-missing",
@@ -61,7 +75,8 @@ async function answer({ out, json }: MixFlags, what: string): Promise<void> {
 
 async function build(flags: MixFlags): Promise<void> {
   const { mix } = await import("../../data/mix/mix.js");
-  const { mixture, missing } = await mixtureOf(flags);
+  const { mixture: found, missing } = await mixtureOf(flags);
+  const mixture = withSwitches(found, flags);
   using progress = new Progress({ label: "mix", unit: "row", mode: outputMode(flags.json) });
   let before = 0;
   let current = "";
@@ -124,6 +139,39 @@ async function mixtureOf({ preset, config, sources, tokenizer, allowMissing }: M
   const { tulu1Mixture, tulu2Mixture } = await import("../../data/presets/tulu.js");
   const locate = preset === "tulu1" ? tulu1Mixture : tulu2Mixture;
   return locate(sources, { allowMissing, hasTokenizer: tokenizer !== undefined });
+}
+
+/** Flags win over the mixture; what they leave out stays as it is. */
+function withSwitches(mixture: Mixture, { filter, dedup, decontaminate, heldOut }: MixFlags): Mixture {
+  const { filter: own, ...rest } = mixture;
+  const keyword = filter === undefined ? own : filter === "none" ? undefined : { ...own, mode: filter };
+  return {
+    ...rest,
+    ...(keyword && { filter: keyword }),
+    ...(dedup && {
+      dedup: { ...(dedup.includes("exact") && { exact: {} }), ...(dedup.includes("near") && { near: {} }) },
+    }),
+    ...(decontaminate !== undefined && {
+      decontaminate: { benchmarks: { folder: decontaminate }, action: "remove" } as const,
+    }),
+    ...(heldOut !== undefined && { heldOut: { fraction: heldOut } }),
+  };
+}
+
+function dedupKinds(text: string): ("exact" | "near")[] {
+  const kinds = text.split(",");
+  if (kinds.every((kind): kind is "exact" | "near" => kind === "exact" || kind === "near")) return kinds;
+  throw new SettingsError("ERR_INVALID_VALUE", `--dedup is ${JSON.stringify(text)}.`, {
+    fix: "give exact, near, or exact,near.",
+  });
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < 1) return value;
+  throw new SettingsError("ERR_INVALID_VALUE", `--held-out is ${JSON.stringify(text)}.`, {
+    fix: "give a share between 0 and 1: 0.01 is 1 %.",
+  });
 }
 
 function wholeNumber(text: string): number {

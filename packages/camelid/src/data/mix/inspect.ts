@@ -6,6 +6,7 @@ import { DataError, SettingsError } from "../../errors.js";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/tokenizer.js";
 import type { Conversation } from "../conversation.js";
 import type { Mixture } from "../mixture.js";
+import type { MixRecord } from "../preference.js";
 import { ContentHasher } from "../quality/content-hash.js";
 import { keyMessages } from "../quality/conversation-key.js";
 import { Decontaminator } from "../quality/decontaminate.js";
@@ -84,7 +85,7 @@ export class Inspector {
   }
 
   /** @param pass true for rows that are written whatever they hold (identity rows, up-sampled copies). */
-  async inspect(conversations: readonly Conversation[], pass: boolean): Promise<Inspection> {
+  async inspect(conversations: readonly MixRecord[], pass: boolean): Promise<Inspection> {
     const rendering = this.#render(conversations);
     const n = conversations.length;
     const filtered: (FilterHit | undefined)[] = new Array(n);
@@ -136,14 +137,21 @@ export class Inspector {
     return this.#guesser!.guess(turns.map(({ content }) => content.slice(0, 1000)).join("\n"));
   }
 
-  async #render(conversations: readonly Conversation[]) {
+  async #render(conversations: readonly MixRecord[]) {
     const n = this.settings.countTokens && this.tokenizer !== undefined ? conversations.length : 0;
     const tokens = new Uint32Array(n);
     const trainedTokens = new Uint32Array(n);
     if (n > 0) {
-      (await this.#renderAll(conversations)).forEach((row, i) => {
-        tokens[i] = row?.inputIds.length ?? 0;
-        trainedTokens[i] = row?.trainedTokens ?? 0;
+      // Both sides of a pair are trained on.
+      const sides = conversations.flatMap((record, i) =>
+        record.pair === undefined
+          ? [{ i, row: record }]
+          : Object.values(record.pair).map((messages) => ({ i, row: { ...record, messages } })),
+      );
+      const rendered = await this.#renderAll(sides.map(({ row }) => row));
+      sides.forEach(({ i }, side) => {
+        tokens[i]! += rendered[side]?.inputIds.length ?? 0;
+        trainedTokens[i]! += rendered[side]?.trainedTokens ?? 0;
       });
     }
     return { tokens, trainedTokens };

@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer";
 import { closeSync, openSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import { CamelidError, DataError } from "../../errors.js";
-import type { Conversation } from "../conversation.js";
+import type { MixRecord } from "../preference.js";
 import { sourceNamed } from "../sources/registry.js";
 import { parseRow, type Source, type SourceOptions } from "../sources/source.js";
 import { mapColumns } from "../sources/user-formats.js";
@@ -60,6 +60,7 @@ export interface JobRecord {
   readonly step: string | undefined;
   readonly turns: number;
   readonly chars: number;
+  readonly isPair: boolean;
 }
 
 export interface FilterHit {
@@ -91,7 +92,7 @@ export async function runJob(job: RowJob, inspector: Inspector): Promise<RowJobR
   const tokenCounts = await countTexts(parsed, source, inspector);
 
   const dropped: { index: number; reasons: Readonly<Record<string, number>> }[] = [];
-  const conversations: Conversation[] = [];
+  const conversations: MixRecord[] = [];
   const indexes: number[] = [];
   const steps: (string | undefined)[] = [];
   for (let index = 0; index < job.rows.length; index++) {
@@ -121,10 +122,18 @@ export async function runJob(job: RowJob, inspector: Inspector): Promise<RowJobR
   bad.sort((a, b) => a.index - b.index);
 
   const inspection = await inspector.inspect(conversations, job.exempt || job.copy === true);
-  const records = conversations.map(({ id, dataset, messages }, i): JobRecord => {
+  const records = conversations.map(({ id, dataset, messages, pair }, i): JobRecord => {
     let chars = 0;
     for (const { content } of messages) chars += content.length;
-    return { id, dataset, index: indexes[i]!, step: steps[i], turns: messages.length, chars };
+    return {
+      id,
+      dataset,
+      index: indexes[i]!,
+      step: steps[i],
+      turns: messages.length,
+      chars,
+      isPair: pair !== undefined,
+    };
   });
   const { bytes, lineEnds } = encodeLines(conversations, inspector.json);
   return { bytes, lineEnds, records, inspection, dropped, bad };
@@ -284,7 +293,7 @@ async function countTexts(
   return ends.map((end, i) => counts.slice(i === 0 ? 0 : ends[i - 1]!, end));
 }
 
-function encodeLines(conversations: readonly Conversation[], style: "python" | "compact") {
+function encodeLines(conversations: readonly MixRecord[], style: "python" | "compact") {
   const lines = conversations.map((conversation) => jsonLine(conversation, style));
   const lineEnds = new Uint32Array(lines.length);
   let end = 0;

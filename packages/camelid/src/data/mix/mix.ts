@@ -98,6 +98,7 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
         join(work, "train.jsonl"),
         join(work, "train.parquet"),
         files["train.jsonl"]!,
+        sink.holdsPairs ?? false,
         limits,
       );
       names.push("train.parquet");

@@ -40,6 +40,8 @@ class InlinePool implements JobPool {
 
 /** Two a thread: one being worked on, one waiting, so that no thread idles while results are written. */
 const JOBS_AHEAD_PER_THREAD = 2;
+/** A job's strings live as long as the job. In the default 48 MB they are copied again and again while it lasts. */
+const YOUNG_GENERATION_MB = 144;
 
 class ThreadPool implements JobPool {
   readonly #workers: Worker[];
@@ -54,7 +56,10 @@ class ThreadPool implements JobPool {
   constructor(threads: number, script: URL, settings: InspectorSettings) {
     this.#load = new Array(threads).fill(0);
     this.#workers = this.#load.map(() => {
-      const worker = new Worker(script, { workerData: settings });
+      const worker = new Worker(script, {
+        workerData: settings,
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      });
       worker.on("message", (reply: WorkerReply) => this.#settle(reply));
       worker.on("error", (error) => this.#failAll(error));
       worker.on("exit", (code) => {

@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { SettingsError } from "../../errors.js";
 import type { Mixture } from "../mixture.js";
 import { ContentSet } from "../quality/content-set.js";
 import { NearDeduplicator, type NearDedupSummary } from "../quality/near-dedup.js";
@@ -41,6 +42,7 @@ export class RecordSink {
   readonly #holders: { readonly id: string; readonly source: string }[] = [];
   readonly #heldBack: HeldBack | undefined;
   readonly #removeContaminated: boolean;
+  #holdsPairs: boolean | undefined;
 
   constructor(folder: string, mixture: Mixture) {
     this.#train = new HashedFile(join(folder, "train.jsonl"));
@@ -60,6 +62,7 @@ export class RecordSink {
 
   /** Takes the result of one job of `source`. */
   take(source: SourceState, job: RowJob, result: RowJobResult, pass: SinkPass = {}): void {
+    this.#checkKind(source, result);
     if (pass.copy === undefined) this.#takeRows(source, job, result);
     for (let i = 0; i < result.records.length; i++) {
       const record = result.records[i]!;
@@ -71,6 +74,26 @@ export class RecordSink {
       else if (this.#heldBack !== undefined && pass.copy === undefined) {
         this.#heldBack.add(survivor, line, result.inspection, i);
       } else this.#release(survivor, line, this.#isHeldOut(result, i));
+    }
+  }
+
+  /** Whether the mixture is made of preference pairs; undefined while it has no record. */
+  get holdsPairs(): boolean | undefined {
+    return this.#holdsPairs;
+  }
+
+  /** One file has one shape: trainers read conversations or pairs. */
+  #checkKind(source: SourceState, { records }: RowJobResult): void {
+    for (const { isPair } of records) {
+      this.#holdsPairs ??= isPair;
+      if (isPair === this.#holdsPairs) continue;
+      throw new SettingsError(
+        "ERR_MIX_KINDS",
+        `${source.name} holds ${isPair ? "preference pairs" : "conversations"}, the sources before it do not.`,
+        {
+          fix: "mix conversations and preference pairs into two folders.",
+        },
+      );
     }
   }
 

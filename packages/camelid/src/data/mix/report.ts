@@ -280,7 +280,7 @@ async function samples(states: readonly SourceState[], tokenizer: Tokenizer | un
   const shown: HtmlValue[] = [];
   for (const { name, samples } of states) {
     for (const line of samples) {
-      const row = JSON.parse(Buffer.from(line).toString("utf8")) as Conversation;
+      const row = readRecord(line);
       shown.push(
         fold(
           html`<b>${name}</b> ${row.id}`,
@@ -295,6 +295,14 @@ async function samples(states: readonly SourceState[], tokenizer: Tokenizer | un
     note: tokenizer === undefined ? note : "As the trainer gets them.",
     body: [tokenizer && note, shown],
   });
+}
+
+/** Of a pair, the chosen side. */
+function readRecord(line: Uint8Array): Conversation {
+  const { chosen, ...record } = JSON.parse(Buffer.from(line).toString("utf8")) as Conversation & {
+    chosen?: Conversation["messages"];
+  };
+  return chosen === undefined ? record : { ...record, messages: chosen };
 }
 
 function plain({ messages }: Conversation): HtmlValue {

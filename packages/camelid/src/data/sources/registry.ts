@@ -9,6 +9,7 @@ import { lima } from "./lima.js";
 import { messages } from "./messages.js";
 import { oasst1 } from "./oasst1.js";
 import { openOrca } from "./open-orca.js";
+import { hhRlhf, sharegptPairs, ultrafeedback, votes } from "./preferences.js";
 import { science } from "./science.js";
 import { sharegpt, sharegptSplit } from "./sharegpt.js";
 import type { Source } from "./source.js";
@@ -35,6 +36,10 @@ export const SOURCES: ReadonlyMap<string, Source> = new Map(
     sharegptStyle,
     alpacaStyle,
     promptCompletion,
+    ultrafeedback,
+    hhRlhf,
+    sharegptPairs,
+    votes,
     cotTable,
     p3Prompts,
     identityTemplates,

@@ -7,6 +7,7 @@
 import type { z } from "zod";
 import { DataError } from "../../errors.js";
 import type { Conversation, Message } from "../conversation.js";
+import type { MixRecord } from "../preference.js";
 
 export interface Source<Row = unknown> {
   /** The `dataset` of its rows and the name used in mixtures. */
@@ -51,7 +52,7 @@ export interface SourceOptions {
 }
 
 export interface Conversion {
-  readonly conversations: readonly Conversation[];
+  readonly conversations: readonly MixRecord[];
   /** Per conversation: what was done to it besides the source's one rule ("template 3", "turns 4-9"). */
   readonly steps?: readonly string[];
   /** Why the row, or parts of it, became nothing: reason -> how many parts. */

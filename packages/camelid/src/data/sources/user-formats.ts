@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DataError } from "../../errors.js";
 import { checkOrder, messages, toMessage } from "./messages.js";
+import { hhRlhf, sharegptPairs, ultrafeedback } from "./preferences.js";
 import { renderInstruction } from "./prompt-templates.js";
 import {
   assistant,
@@ -90,6 +91,12 @@ export function detectFormat(
   const found = typeof row === "object" && row !== null && !Array.isArray(row) ? Object.keys(row) : [];
   found.push(...Object.keys(columns ?? {}));
   const has = (...names: string[]) => names.every((name) => found.includes(name));
+  if (has("chosen", "rejected")) {
+    const text = (row as { chosen: unknown }).chosen;
+    if (has("conversations")) return { source: sharegptPairs };
+    const isTranscript = typeof text === "string" && !has("prompt") && /^\s*Human: /.test(text);
+    return { source: isTranscript ? hhRlhf : ultrafeedback };
+  }
   if (has("messages")) return { source: messages };
   if (has("conversations")) return { source: sharegptStyle };
   if (has("instruction", "output")) return { source: alpacaStyle };
