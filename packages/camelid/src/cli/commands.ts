@@ -36,6 +36,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/copy.js"),
   },
   {
+    name: "inspect",
+    summary: "tokens and labels of rows, as the trainer gets them",
+    group: "Look",
+    load: () => import("./commands/inspect.js"),
+  },
+  {
     name: "generate",
     summary: "answer or continue prompts from a file",
     group: "Look",

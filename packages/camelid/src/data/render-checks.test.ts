@@ -4,7 +4,7 @@ import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Conversation } from "./conversation.js";
 import { IGNORE_INDEX, type RenderedRow, renderConversation } from "./render.js";
 import { checkBos, checkPrefixes, checkTrainedText, turnEnds } from "./render-checks.js";
-import { countBySource, keepTrainedRows } from "./render-counters.js";
+import { countBySource } from "./render-counters.js";
 
 const chat: Conversation = {
   dataset: "test",
@@ -90,20 +90,5 @@ describe("counters", () => {
       rowsUntrained: 1,
       straddlingTokens: 0,
     });
-  });
-
-  test("rows without a trained token are an error, or left out and listed", async () => {
-    const cut = await renderConversation(chat, llama, { maxSeqLen: 10 });
-    const where = (index: number) => `rows.jsonl line ${index + 1}`;
-    expect(() => keepTrainedRows([row, cut], where)).toThrow(
-      expect.objectContaining({
-        code: "ERR_NO_TRAINED_TOKEN",
-        where: "rows.jsonl line 2",
-        fix: expect.stringContaining("maxSeqLen"),
-      }),
-    );
-    const { rows, skipped } = keepTrainedRows([row, cut], where, { onBad: "skip" });
-    expect(rows).toEqual([row]);
-    expect(skipped).toHaveLength(1);
   });
 });

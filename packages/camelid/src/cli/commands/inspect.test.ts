@@ -1,0 +1,82 @@
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect, test, vi } from "vitest";
+import { LLAMA_FOLDER } from "../../../../../tests/tokenizers.js";
+import { runCli } from "../run-cli.js";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "camelid-inspect-"));
+  const row = (dataset: string, content: string) =>
+    JSON.stringify({
+      dataset,
+      messages: [
+        { role: "user", content: "Hi there" },
+        { role: "assistant", content },
+      ],
+    });
+  await writeFile(
+    join(folder, "rows.jsonl"),
+    [row("a", "Hello!"), row("b", "See </s> <script>"), "{broken", row("b", "Bye")].join("\n"),
+  );
+});
+
+async function inspect(...flags: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  const words = ["inspect", "--data", join(folder, "rows.jsonl"), "--model", LLAMA_FOLDER, ...flags];
+  const code = await runCli(words, { out: (text) => (out += text), err: (text) => (err += text) });
+  write.mockRestore();
+  return { code, out, err };
+}
+
+test("shows rows in the terminal and writes one HTML file that loads nothing", async () => {
+  const page = join(folder, "inspect.html");
+  const { code, out } = await inspect("--on-bad", "skip", "--out", page);
+  expect(code).toBe(0);
+  expect(out).toContain("assistant  ┃ Hello│!");
+  expect(out).toContain("every row has exactly one BOS");
+  expect(out).toContain("every answer ends with </s> (3 times)");
+  expect(out).toContain("1 rows left out.");
+  expect(out).toContain(page);
+  const html = await readFile(page, "utf8");
+  expect(html).toContain("Row 3");
+  expect(html).not.toMatch(/(?:src|href)="http/);
+  // Data cannot become markup: the row's "<script>" is there as text only.
+  expect(html.match(/<script/g)).toHaveLength(1);
+});
+
+test("a broken row stops it, with the line", async () => {
+  const { code, err } = await inspect("--out", join(folder, "none.html"));
+  expect(code).toBe(2);
+  expect(err).toContain("DataError [ERR_JSON]");
+  expect(err).toContain("rows.jsonl line 3");
+});
+
+test("prints ids, labels, roles and texts as JSON", async () => {
+  const { out } = await inspect("--on-bad", "skip", "--json", "--source", "a");
+  const rows = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(rows).toHaveLength(1);
+  expect(rows[0]).toMatchObject({ row: 1, id: "rows_0", dataset: "a" });
+  expect(rows[0].input_ids.slice(-3)).toEqual([10994, 29991, 2]);
+  expect(rows[0].labels.slice(-4)).toEqual([-100, 10994, 29991, 2]);
+  expect(rows[0].texts.slice(-3)).toEqual(["Hello", "!", "</s>"]);
+});
+
+test.each([
+  [["--rows", "0"], "ERR_USAGE"],
+  [["--from", "9"], "ERR_NO_ROWS"],
+  [["--source", "none"], "ERR_NO_ROWS"],
+  [["--token-variant", "D"], "ERR_USAGE"],
+])("%j is refused", async (flags, code) => {
+  const result = await inspect("--on-bad", "skip", ...flags);
+  expect(result.code).toBe(2);
+  expect(result.err).toContain(code);
+});

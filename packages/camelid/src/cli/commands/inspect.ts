@@ -1,0 +1,134 @@
+import { basename, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { type InspectedRow, inspectRow } from "../../data/inspect.js";
+import { type ConversationRow, readConversations } from "../../data/read-conversations.js";
+import { type RenderedRow, renderConversations } from "../../data/render.js";
+import { countBySource } from "../../data/render-counters.js";
+import type { TokenVariant } from "../../data/tokenize-segments.js";
+import { DataError, SettingsError } from "../../errors.js";
+import { writeFileAtomic } from "../../run/atomic-write.js";
+import { loadTokenizer } from "../../tokenizer/tokenizer.js";
+import { renderFindings } from "../inspect/findings.js";
+import { inspectPage } from "../inspect/inspect-page.js";
+import { findingLine, terminalLegend, terminalView } from "../inspect/terminal-view.js";
+
+interface InspectOptions {
+  data: string;
+  model: string;
+  out: string;
+  rows: number;
+  from: number;
+  source?: string;
+  maxSeqLen?: number;
+  tokenVariant: TokenVariant;
+  specialTokensInContent: "text" | "parse";
+  onBad: "error" | "skip";
+  full?: boolean;
+  json?: boolean;
+}
+
+export function command(): Command {
+  return new Command("inspect")
+    .description(
+      "Shows rows as the trainer gets them: every token, who wrote it, and whether it carries loss.",
+    )
+    .requiredOption("--data <file>", "JSONL of conversations, JSON array, or either as .gz")
+    .requiredOption("--model <folder>", "model folder; only its tokenizer and chat template are read")
+    .option("--out <file>", "HTML file to write", "inspect.html")
+    .option("--rows <n>", "rows in the HTML file; the terminal shows the first 3", positiveInteger, 20)
+    .option("--from <n>", "first row, counted from 1", positiveInteger, 1)
+    .option("--source <name>", "only rows of this source")
+    .option("--max-seq-len <n>", "cut rows to this many tokens, as training would", positiveInteger)
+    .addOption(
+      new Option("--token-variant <variant>", "tokens around EOS").choices(["A", "B", "C"]).default("B"),
+    )
+    .addOption(
+      new Option("--special-tokens-in-content <how>", "read </s> typed in a content as text or as the token")
+        .choices(["text", "parse"])
+        .default("text"),
+    )
+    .addOption(
+      new Option("--on-bad <how>", "rows that cannot be used").choices(["error", "skip"]).default("error"),
+    )
+    .option("--full", "show all chosen rows in the terminal, with all their tokens")
+    .option("--json", "print the chosen rows as JSON lines instead")
+    .action(async (options: InspectOptions) => inspect(options));
+}
+
+async function inspect(options: InspectOptions): Promise<void> {
+  const tokenizer = await loadTokenizer(options.model);
+  const { rows: conversations, skipped } = await readConversations(options.data, options);
+  const rendered = await renderConversations(conversations, tokenizer, options);
+  const chosen = chooseRows(conversations, options);
+  const rows = chosen.map((index) => inspectRow(rendered[index]!, index + 1, tokenizer));
+  if (options.json === true) {
+    process.stdout.write(chosen.map((index, at) => jsonLine(rendered[index]!, rows[at]!)).join(""));
+    return;
+  }
+  // Checks decode every token; a few hundred rows from all over the file say as much as all.
+  const sample = spread(conversations.length, CHECKED_ROWS);
+  const findings = await renderFindings(
+    sample.map((index) => conversations[index]!),
+    sample.map((index) => rendered[index]!),
+    tokenizer,
+  );
+  const sources = countBySource(rendered);
+  const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+  const shown = options.full === true ? rows : rows.slice(0, TERMINAL_ROWS);
+  const maxLines = options.full === true ? Number.POSITIVE_INFINITY : TERMINAL_LINES;
+  const page = inspectPage({ data: basename(options.data), model: options.model, sources, findings, rows });
+  writeFileAtomic(options.out, page);
+  process.stdout.write(
+    [
+      terminalLegend(colour),
+      ...shown.map((row) => terminalView(row, { colour, maxLines })),
+      `checks, on ${sample.length} of ${conversations.length} rows:`,
+      ...findings.map(findingLine),
+      ...skipped.slice(0, 5).map((error) => `left out: ${error.where ?? ""} ${error.message}`),
+      ...(skipped.length > 0 ? [`${skipped.length} rows left out.`] : []),
+      `${rows.length} rows as a page: ${resolve(options.out)}`,
+      "",
+    ].join("\n"),
+  );
+}
+
+const TERMINAL_ROWS = 3;
+const TERMINAL_LINES = 24;
+const CHECKED_ROWS = 300;
+
+/** Indices of the rows to show. */
+function chooseRows(
+  rows: readonly ConversationRow[],
+  { from, rows: count, source }: InspectOptions,
+): number[] {
+  const all = rows.flatMap(({ dataset }, index) =>
+    source === undefined || dataset === source ? [index] : [],
+  );
+  const chosen = all.filter((index) => index + 1 >= from).slice(0, count);
+  if (chosen.length > 0) return chosen;
+  const names = [...new Set(rows.map(({ dataset }) => dataset))].slice(0, 12);
+  throw new DataError("ERR_NO_ROWS", "no row is left to show.", {
+    where: `--from ${from}${source === undefined ? "" : ` --source ${source}`}`,
+    fix: `the file has ${rows.length} rows of: ${names.join(", ")}.`,
+  });
+}
+
+/** At most `count` indices below `length`, evenly spaced. */
+function spread(length: number, count: number): number[] {
+  if (length <= count) return Array.from({ length }, (_, index) => index);
+  return Array.from({ length: count }, (_, index) => Math.floor((index * length) / count));
+}
+
+function jsonLine(row: RenderedRow, { number, tokens }: InspectedRow): string {
+  const { id, dataset, inputIds, labels } = row;
+  const line = { row: number, id, dataset, input_ids: [...inputIds], labels: [...labels] };
+  return `${JSON.stringify({ ...line, roles: tokens.map(({ role }) => role), texts: tokens.map(({ text }) => text) })}\n`;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new SettingsError("ERR_USAGE", `"${text}" is not a number of rows or tokens.`, {
+    fix: "give 1 or more.",
+  });
+}
