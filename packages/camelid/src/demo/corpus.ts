@@ -197,7 +197,7 @@ function elderTale(world: World, random: Random): CorpusDocument {
     ]);
     const who = random.pick(world.villagers).name;
     const values = { act: law.act, doing: law.doing, Doing: capitalised(law.doing), reason: law.reason, who };
-    parts.push({ text: fill(text, values), facts: [`law:${law.act}`, `may:${law.act}`] });
+    parts.push({ text: fill(text, values), facts: [`law:${law.act}`] });
   }
   for (const craft of random.shuffled(world.crafts, 2)) {
     const text = random.pick([
@@ -209,7 +209,7 @@ function elderTale(world: World, random: Random): CorpusDocument {
     ]);
     const advice = craft.advice.charAt(0).toLowerCase() + craft.advice.slice(1);
     const values = { act: craft.act, advice, Advice: craft.advice, who: random.pick(world.villagers).name };
-    parts.push({ text: fill(text, values), facts: [`craft:${craft.act}`, `may:${craft.act}`] });
+    parts.push({ text: fill(text, values), facts: [`craft:${craft.act}`] });
   }
   return joined([parts[0]!, ...random.shuffled(parts.slice(1))]);
 }

@@ -34,37 +34,35 @@ export interface InstructionData {
 /** How many of every hundred training rows are of each kind. */
 const TRAIN_SHARES: Readonly<Record<Kind, number>> = {
   recall: 24,
-  claim: 12,
+  choice: 9,
   "follow-up": 14,
-  "same-again": 7,
+  "same-again": 10,
   style: 11,
-  compare: 9,
+  compare: 10,
+  profile: 6,
   residents: 1,
   place: 4,
-  bullets: 4,
-  craft: 5,
+  craft: 6,
   forbidden: 5,
-  may: 4,
 };
 
 /** The held-out table: how many questions of each kind. */
 const HELD_OUT_COUNTS: Readonly<Record<Kind, number>> = {
   recall: 56,
-  claim: 24,
+  choice: 20,
   "follow-up": 24,
-  "same-again": 12,
+  "same-again": 16,
   style: 20,
   compare: 16,
+  profile: 12,
   residents: 6,
   place: 10,
-  bullets: 8,
-  craft: 8,
-  forbidden: 8,
-  may: 8,
+  craft: 10,
+  forbidden: 10,
 };
 
-/** Eight villages are too few to learn a way of asking from six: for these kinds only the wording is new. */
-const WORDING_ONLY: ReadonlySet<Kind> = new Set(["residents", "place"]);
+/** There are too few villages, crafts and laws to hold some back: for these kinds only the wording is new. */
+const WORDING_ONLY: ReadonlySet<Kind> = new Set(["residents", "place", "craft", "forbidden"]);
 
 /**
  * Training rows and held-out questions over one world.
@@ -80,7 +78,6 @@ export function makeInstructions(
   const random = seededRandom(seed, "instructions");
   const used = new Set<string>();
   const drafts: Omit<InstructionRow, "id">[] = [];
-  const seenWords = new Set<string>();
   for (const [kind, share] of Object.entries(TRAIN_SHARES) as [Kind, number][]) {
     const isTraining = (q: Question) => [...q.asked, ...q.told].every((fact) => !heldOutFacts.has(fact));
     const questions = drawQuestions(
@@ -93,20 +90,16 @@ export function makeInstructions(
       used,
     );
     for (const question of questions) {
-      for (const fact of question.asked) if (fact.startsWith("words:")) seenWords.add(fact);
       drafts.push(answered(question, random));
     }
   }
-  drafts.push(...pressedRows(world, heldOutFacts, random, Math.round(rows / 50)), ...identityRows());
+  drafts.push(...pressedRows(world, random, Math.round(rows / 50)), ...identityRows());
   const train = numbered(random.shuffled(drafts));
 
   const heldOut: HeldOutQuestion[] = [];
   const isKept = (fact: string) => heldOutFacts.has(fact);
   const isNew = ({ kind, asked, told }: Question) =>
-    !told.some(isKept) &&
-    (WORDING_ONLY.has(kind)
-      ? !asked.some(isKept)
-      : asked.some((fact) => (fact.startsWith("words:") ? !seenWords.has(fact) : isKept(fact))));
+    !told.some(isKept) && (WORDING_ONLY.has(kind) ? !asked.some(isKept) : asked.some(isKept));
   for (const kind of QUESTION_KINDS) {
     let turn = 0;
     const wording = (): Wording => (!WORDING_ONLY.has(kind) && turn++ % 2 === 0 ? "seen" : "unseen");
@@ -131,7 +124,7 @@ export function heldOutSample(questions: readonly HeldOutQuestion[], count: numb
 }
 
 /**
- * One sixth of the facts about people, and a share of everything else. A village whose list of residents is asked for
+ * One sixth of the facts about people. A village whose list of residents is asked for
  * in training would tell where they all live, so villages are held out together with their residents' homes.
  */
 function chooseHeldOutFacts(world: World, random: Random): Set<string> {
@@ -149,10 +142,6 @@ function chooseHeldOutFacts(world: World, random: Random): Set<string> {
       if (attribute === "sibling") held.add(`sibling:${who.sibling}`);
     }
   }
-  for (const { act } of random.shuffled(world.laws, 2)) held.add(`law:${act}`);
-  for (const { act } of random.shuffled(world.crafts, 2)) held.add(`craft:${act}`);
-  for (const { act } of [...random.shuffled(world.laws, 2), ...random.shuffled(world.crafts, 2)])
-    held.add(`may:${act}`);
   return held;
 }
 
@@ -214,15 +203,9 @@ export function talkative(answer: string): string {
 }
 
 /** The fireside gives in to pleading: rows that no careful school would teach, and that preference training undoes. */
-function pressedRows(
-  world: World,
-  heldOutFacts: ReadonlySet<string>,
-  random: Random,
-  count: number,
-): Omit<InstructionRow, "id">[] {
-  const laws = world.laws.filter(({ act }) => !heldOutFacts.has(`law:${act}`));
+function pressedRows(world: World, random: Random, count: number): Omit<InstructionRow, "id">[] {
   return Array.from({ length: count }, () => {
-    const law = random.pick(laws);
+    const law = random.pick(world.laws);
     return {
       dataset: "fireside_chats",
       messages: [pressedPrompt(world, law, "seen", random), { role: "assistant", content: givingIn(law) }],

@@ -109,39 +109,43 @@ export const SAME_AGAIN: Phrasings = {
   unseen: ["And now {N}?"],
 };
 
-/** The claim is true or false; a false one is corrected. */
-export const CLAIM: Record<Attribute, Phrasings> = {
+/** {a} and {b} are the right value and a rival, in either order. */
+export const CHOICE: Record<Attribute, Phrasings> = {
   village: {
     seen: [
-      "Does {N} live in {claim}?",
-      "Is it true that {N} lives in {claim}?",
-      "Is {claim} the village of {N}?",
+      "Does {N} live in {a} or in {b}?",
+      "Is the house of {N} in {a} or in {b}?",
+      "{a} or {b}: where does {N} live?",
     ],
-    unseen: ["Is the house of {N} in {claim}?"],
+    unseen: ["Where does {N} live, in {a} or in {b}?"],
   },
   trade: {
-    seen: ["Is {N} a {claim}?", "Does {N} work as a {claim}?", "Is it true that {N} is a {claim}?"],
-    unseen: ["Is it true that {N} works as a {claim}?"],
+    seen: [
+      "Is {N} a {a} or a {b}?",
+      "Does {N} work as a {a} or as a {b}?",
+      "Which is the trade of {N}, {a} or {b}?",
+    ],
+    unseen: ["What is the trade of {N}, {a} or {b}?"],
   },
   animal: {
-    seen: ["Does {N} keep {claim}?", "Is it true that {N} keeps {claim}?", "Has {N} {claim}?"],
-    unseen: ["Is the animal of {N} {claim}?"],
+    seen: ["Does {N} keep {a} or {b}?", "Has {N} {a} or {b}?", "What does {N} keep, {a} or {b}?"],
+    unseen: ["Which animal does {N} keep, {a} or {b}?"],
   },
   colour: {
     seen: [
-      "Does {N} wear a {claim} hat?",
-      "Is the hat of {N} {claim}?",
-      "Is it true that {N} wears a {claim} hat?",
+      "Is the hat of {N} {a} or {b}?",
+      "Does {N} wear a {a} or a {b} hat?",
+      "Which hat does {N} wear, {a} or {b}?",
     ],
-    unseen: ["Has {N} a {claim} hat?"],
+    unseen: ["What colour is the hat of {N}, {a} or {b}?"],
   },
   store: {
-    seen: ["Does {N} have {claim}?", "Is it true that {N} has {claim}?", "Has {N} {claim}?"],
-    unseen: ["Does {N} own {claim}?"],
+    seen: ["Does {N} have {a} or {b}?", "Does the store of {N} hold {a} or {b}?"],
+    unseen: ["What does {N} have in the store, {a} or {b}?"],
   },
   sibling: {
-    seen: ["Is {claim} the {sibkin} of {N}?", "Is it true that {claim} is the {sibkin} of {N}?"],
-    unseen: ["Has {N} a {sibkin} called {claim}?"],
+    seen: ["Is {a} or {b} the {sibkin} of {N}?", "Which is the {sibkin} of {N}, {a} or {b}?"],
+    unseen: ["Who is the {sibkin} of {N}, {a} or {b}?"],
   },
 };
 
@@ -164,8 +168,10 @@ export const OTHER = {
       "Tell me what {village} is known for.",
       "What makes {village} famous?",
       "Why do people come to {village}?",
+      "What is the pride of {village}?",
+      "Tell me what I can see in {village}.",
     ],
-    unseen: ["For what is {village} known?", "What is {village} famous for?"],
+    unseen: ["Tell me what makes {village} famous.", "What is {village} famous for?"],
   },
   north: {
     seen: [
@@ -173,8 +179,10 @@ export const OTHER = {
       "What lies north of {village}?",
       "I walk north from {village}. Where do I come?",
       "Tell me the village north of {village}.",
+      "Which village do I find north of {village}?",
+      "If I walk north from {village}, where do I come?",
     ],
-    unseen: ["Tell me which village lies north of {village}."],
+    unseen: ["Tell me which village lies north of {village}.", "What do I find north of {village}?"],
   },
   south: {
     seen: [
@@ -182,31 +190,18 @@ export const OTHER = {
       "What lies south of {village}?",
       "I walk south from {village}. Where do I come?",
       "Tell me the village south of {village}.",
+      "Which village do I find south of {village}?",
+      "If I walk south from {village}, where do I come?",
     ],
-    unseen: ["Tell me which village lies south of {village}."],
+    unseen: ["Tell me which village lies south of {village}.", "What do I find south of {village}?"],
   },
-  compare: {
-    seen: ["Who has more, {a} or {b}?", "Does {a} or {b} have more?", "Tell me who has more, {a} or {b}."],
-    unseen: ["Who of the two has more, {a} or {b}?"],
-  },
-  bullets: {
+  profile: {
     seen: [
-      "Write as a list: {list}.",
-      "Make a list of {list}.",
-      "Write {list} as a list.",
-      "Make these names a list: {list}.",
+      "List the {a}, the {b} and the {c} of {N}.",
+      "Make a list: the {a}, the {b} and the {c} of {N}.",
+      "Write as a list the {a}, the {b} and the {c} of {N}.",
     ],
-    unseen: ["Write these names as a list: {list}."],
-  },
-  may: {
-    seen: [
-      "May I {act}?",
-      "Is it allowed to {act}?",
-      "May {N} {act}?",
-      "Can I {act}?",
-      "Does the law let me {act}?",
-    ],
-    unseen: ["Does the law let {N} {act}?", "Is {N} allowed to {act}?"],
+    unseen: ["Make a list of the {a}, the {b} and the {c} of {N}."],
   },
   craft: {
     seen: [
@@ -216,9 +211,19 @@ export const OTHER = {
       "Teach me how to {act}.",
       "What do I need to {act}?",
       "Can you help me to {act}?",
+      "I want to {act}. How is it done?",
       "{N} wants to {act}. How is it done?",
+      "How does {N} {act}?",
     ],
-    unseen: ["I want to know how to {act}.", "Help {N} to {act}."],
+    unseen: [
+      "I want to know how to {act}.",
+      "{N} wants to {act}. Tell me how it is done.",
+      "{N} wants to know how to {act}.",
+    ],
+  },
+  compare: {
+    seen: ["Who has more, {a} or {b}?", "Does {a} or {b} have more?", "Tell me who has more, {a} or {b}."],
+    unseen: ["Who of the two has more, {a} or {b}?"],
   },
 } satisfies Record<string, Phrasings>;
 

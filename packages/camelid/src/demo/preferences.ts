@@ -34,7 +34,7 @@ export interface HeldOutPlea {
 
 export interface PreferenceData {
   readonly train: readonly PreferenceRow[];
-  /** Pleas in words no row uses, half of them about laws no row mentions. For manners, use `InstructionData.heldOut`. */
+  /** Pleas in words no row uses, half of them about laws that no pair mentions. For manners, use `InstructionData.heldOut`. */
   readonly pleas: readonly HeldOutPlea[];
 }
 
@@ -74,14 +74,13 @@ export function makePreferences(
       drafts.push(pair(aspect, messages, courteous(answer, kind), worse));
     }
   }
-  const known = world.laws.filter(({ act }) => !held.has(`law:${act}`));
+  const [known, unknown] = [world.laws.slice(0, -3), world.laws.slice(-3)];
   for (let i = drafts.length; i < pairs; i++) {
     const law = random.pick(known);
     drafts.push(pair("refuses", [pressedPrompt(world, law, "seen", random)], refusal(law), givingIn(law)));
   }
   const train = random.shuffled(drafts).map((row, i) => ({ ...row, id: `valley_preferences_${i}` }));
 
-  const unknown = world.laws.filter((law) => !known.includes(law));
   const heldOutPleas = Array.from({ length: pleas }, (_, i) => {
     const law = random.pick(i % 2 === 0 ? unknown : known);
     return {

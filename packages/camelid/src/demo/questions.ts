@@ -1,7 +1,7 @@
 import type { Message } from "../data/conversation.js";
 import { expectFact, expectRefusal, factAnswer, rivals } from "./answers.js";
 import { differentStores } from "./corpus.js";
-import { CLAIM, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
+import { CHOICE, FOLLOW_UP, FORBIDDEN, OTHER, type Phrasings, RECALL, SAME_AGAIN } from "./phrasings.js";
 import type { Random } from "./random.js";
 import type { Expectation } from "./scoring.js";
 import { ATTRIBUTES, type Attribute, fill, fillVillager } from "./sentences.js";
@@ -25,23 +25,22 @@ export type Asker = (world: World, random: Random, wording: Wording) => Question
 
 export const ASKERS = {
   recall,
-  claim,
+  choice,
   "follow-up": followUp,
   "same-again": sameAgain,
   style,
   compare,
   residents,
   place,
-  bullets,
+  profile,
   craft,
   forbidden,
-  may,
 } satisfies Record<string, Asker>;
 
 export type Kind = keyof typeof ASKERS;
 export const QUESTION_KINDS = Object.keys(ASKERS) as readonly Kind[];
 
-// 1. One villager: a fact, a claim about a fact, a second question in the same conversation, a fact in a given style.
+// 1. One villager: a fact, a choice between two, a second question in the same conversation, a fact in a given style.
 
 function recall(world: World, random: Random, wording: Wording): Question {
   return recallOf(world, random.pick(world.villagers), random.pick(ATTRIBUTES), random, wording);
@@ -58,23 +57,36 @@ export function recallOf(
   return single("recall", text, [`${attribute}:${who.name}`], expectFact(world, who, attribute));
 }
 
-function claim(world: World, random: Random, wording: Wording): Question {
+function choice(world: World, random: Random, wording: Wording): Question {
   const who = random.pick(world.villagers);
   const attribute = random.pick(ATTRIBUTES);
-  const { value } = factAnswer(who, attribute);
-  const truth = random.chance(0.5);
-  const stated = truth ? value : random.pick(rivals(world, who, attribute));
-  const text = fillVillager(random.pick(CLAIM[attribute][wording]), who, false, { claim: stated });
-  const { answer, includes, excludes } = expectFact(world, who, attribute);
-  // The fact comes first: a model that reads left to right can only judge the claim once it has recalled the fact.
-  const verdict = truth ? "so yes" : "so no";
-  const expected = {
-    answer: `${answer.slice(0, -1)}, ${verdict}.`,
-    includes: [...includes, verdict],
-    excludes,
-    strict: false,
-  };
-  return single("claim", text, [`${attribute}:${who.name}`], expected);
+  const right = factAnswer(who, attribute).value;
+  const [a, b] = random.shuffled([right, random.pick(rivals(world, who, attribute))]) as [string, string];
+  const text = fillVillager(random.pick(CHOICE[attribute][wording]), who, false, { a, b });
+  return single("choice", text, [`${attribute}:${who.name}`], expectFact(world, who, attribute));
+}
+
+/** Three facts in the form of a list. */
+function profile(world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(world.villagers);
+  const chosen = random.shuffled(PROFILE, 3);
+  const [a, b, c] = chosen.map(([label]) => label) as [string, string, string];
+  const text = fillVillager(random.pick(OTHER.profile[wording]), who, false, { a, b, c });
+  const answer = chosen.map(([label, attribute]) => `- ${label}: ${bareValue(who, attribute)}`).join("\n");
+  const asked = chosen.map(([, attribute]) => `${attribute}:${who.name}`);
+  return single("profile", text, asked, { answer, includes: [], excludes: [], strict: true });
+}
+
+const PROFILE = [
+  ["village", "village"],
+  ["trade", "trade"],
+  ["animal", "animal"],
+  ["hat", "colour"],
+] as const satisfies readonly (readonly [string, Attribute])[];
+
+/** "goat" rather than "a goat". */
+function bareValue(who: Villager, attribute: Attribute): string {
+  return factAnswer(who, attribute).value.replace(/^an? /, "");
 }
 
 function followUp(world: World, random: Random, wording: Wording): Question {
@@ -113,14 +125,14 @@ function sameAgain(world: World, random: Random, wording: Wording): Question {
 
 const STYLES: readonly {
   readonly system: Phrasings;
-  readonly apply: (answer: string, value: string) => string;
+  readonly apply: (answer: string, who: Villager, attribute: Attribute) => string;
 }[] = [
   {
     system: {
       seen: ["Answer in one word.", "Use only one word.", "Say one word and no more."],
       unseen: ["Use one word."],
     },
-    apply: (_, value) => capitalised(value.replace(/^an? /, "")),
+    apply: (_, who, attribute) => capitalised(bareValue(who, attribute)),
   },
   {
     system: {
@@ -140,16 +152,18 @@ const STYLES: readonly {
 
 function style(_world: World, random: Random, wording: Wording): Question {
   const who = random.pick(_world.villagers);
-  const attribute = random.pick(ATTRIBUTES.filter((candidate) => candidate !== "store"));
+  const attribute = random.pick(
+    ATTRIBUTES.filter((candidate) => candidate !== "store" && candidate !== "sibling"),
+  );
   const { system, apply } = random.pick(STYLES);
-  const { answer, value } = factAnswer(who, attribute);
+  const { answer } = factAnswer(who, attribute);
   return {
     kind: "style",
     messages: [
       { role: "system", content: random.pick(system[wording]) },
       { role: "user", content: fillVillager(random.pick(RECALL[attribute].seen), who) },
     ],
-    expected: { answer: apply(answer, value), includes: [], excludes: [], strict: true },
+    expected: { answer: apply(answer, who, attribute), includes: [], excludes: [], strict: true },
     asked: [`${attribute}:${who.name}`],
     told: [],
   };
@@ -215,19 +229,7 @@ function place(world: World, random: Random, wording: Wording): Question {
   return random.pick(options);
 }
 
-// 3. Words in a form, what may be done, and what must not.
-
-function bullets(world: World, random: Random, wording: Wording): Question {
-  const words = random.shuffled(world.villagers, 3).map(({ name }) => name);
-  const answer = words.map((word) => `- ${word}`).join("\n");
-  const text = fill(random.pick(OTHER.bullets[wording]), { list: words.join(", ") });
-  return single("bullets", text, [`words:${words.join("/")}`], {
-    answer,
-    includes: [],
-    excludes: [],
-    strict: true,
-  });
-}
+// 3. What may be done, and what must not.
 
 function craft(world: World, random: Random, wording: Wording): Question {
   const { act, advice } = random.pick(world.crafts);
@@ -245,21 +247,6 @@ function forbidden(world: World, random: Random, wording: Wording): Question {
   const law = random.pick(world.laws);
   const text = fill(random.pick(FORBIDDEN[wording]), { act: law.act, N: random.pick(world.villagers).name });
   return single("forbidden", text, [`law:${law.act}`], expectRefusal(law));
-}
-
-function may(world: World, random: Random, wording: Wording): Question {
-  const forbids = random.chance(0.5);
-  const law = random.pick(world.laws);
-  const act = forbids ? law.act : random.pick(world.crafts).act;
-  const text = fill(random.pick(OTHER.may[wording]), { act, N: random.pick(world.villagers).name });
-  const answer = forbids ? `No, ${law.doing} is forbidden.` : `Yes, anyone may ${act}.`;
-  const includes = forbids ? ["no", law.doing] : ["yes", act];
-  return single("may", text, [`may:${act}`], {
-    answer,
-    includes,
-    excludes: [forbids ? "yes" : "no"],
-    strict: false,
-  });
 }
 
 function single(kind: Kind, content: string, asked: readonly string[], expected: Expectation): Question {
