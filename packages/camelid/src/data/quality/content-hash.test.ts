@@ -101,11 +101,10 @@ describe("the content set", () => {
 
   it("compares all 128 bits", () => {
     const set = new ContentSet();
-    const entries = [0, 1, 2, 3].map((lane) => {
-      const hash = Uint32Array.of(9, 9, 9, 9);
-      hash[lane] = 8;
-      return set.add(hash);
-    });
-    expect(entries).toEqual([0, 1, 2, 3]);
+    // The first with no lane changed, the others with one.
+    const entries = [-1, 0, 1, 2, 3].map((changed) =>
+      set.add(Uint32Array.of(9, 9, 9, 9).map((word, lane) => (lane === changed ? 8 : word))),
+    );
+    expect(entries).toEqual([0, 1, 2, 3, 4]);
   });
 });

@@ -107,8 +107,10 @@ describe("word mode", () => {
     ]);
   });
 
-  it("finds a name after a rejected place that overlaps it", () => {
-    // "GPT-3.5" fails the boundary before the digit; "GPT-4" inside a longer run is still looked at.
+  it("finds a name after a rejected place, also one that overlaps it", () => {
+    expect(matches("xred apple pie", { mode: "word", keywords: ["red apple", "apple pie"] })).toEqual([
+      "apple pie",
+    ]);
     expect(word("GPT-3.57 GPT-3.5 bombarded Bard")).toEqual(["GPT-3.5", "BARD"]);
   });
 

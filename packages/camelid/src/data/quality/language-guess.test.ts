@@ -47,6 +47,10 @@ describe("the language guess", () => {
     }
   });
 
+  it("does not choose between languages that fit equally well", () => {
+    expect(guess("Og det er ikke som jeg kan")).toBe("und"); // Danish and Norwegian alike
+  });
+
   it("goes by most of the text: a foreign name or quotation does not turn it", () => {
     expect(guess('The Greek word "δημοκρατία" is the origin of it, and 東京 is a city in Japan.')).toBe("en");
     expect(

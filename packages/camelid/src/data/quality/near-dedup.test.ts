@@ -256,6 +256,13 @@ describe("near-deduplication", () => {
     expect(summary.clusters.largest).toBeGreaterThanOrEqual(8000);
   });
 
+  it("compares thousands of nearly equal rows with one of them, not with each other", () => {
+    const text = sentence(numbers(7), 200);
+    const { summary } = run(Array.from({ length: 3000 }, (_, i) => conversation(`${text} ${i}`)));
+    expect(summary.removed).toBe(2999);
+    expect(summary.comparedPairs).toBeLessThan(3000 * 20 * 8);
+  });
+
   it("is empty for no rows", () => {
     expect(run([]).summary).toMatchObject({ rows: 0, kept: 0, removed: 0, clusters: { count: 0 } });
   });
