@@ -62,7 +62,7 @@ export class HubServer {
       response.writeHead(fault.status, fault.headers).end();
       return;
     }
-    const [, api, file] = /^(\/api\/models)?\/(.*)$/.exec(path) ?? [];
+    const [, api, file] = /^(\/api\/models|\/api(?=\/datasets))?\/(?:datasets\/)?(.*)$/.exec(path) ?? [];
     const [org, name, , revision, ...rest] = (file ?? "").split("/");
     const repository = this.repositories.get(`${org}/${name}`);
     if (repository === undefined || (revision !== "main" && revision !== repository.commit)) {

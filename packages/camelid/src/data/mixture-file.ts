@@ -29,7 +29,10 @@ const SourceSchema = z
   .strictObject({
     /** The `dataset` of its rows. */
     name: z.string().min(1),
-    /** One file or several, read as one list; plain or .gz: JSON lines, JSON array, CSV, TSV, Parquet, xlsx. */
+    /**
+     * One file or several, read as one list; plain or .gz: JSON lines, JSON array, CSV, TSV, Parquet, xlsx. On the
+     * command line also `hub:org/name@revision`, a data set of the hub.
+     */
     files: z.union([z.string(), z.array(z.string()).min(1)]),
     /** How a row becomes a conversation: `auto`, or a name of sources/registry.ts. */
     format: z.enum(["auto", ...SOURCES.keys()]).default("auto"),
@@ -120,7 +123,7 @@ export function defineMixture(input: MixtureInput, base = ".", shownAs = "mixtur
   const parsed = MixtureSchema.safeParse(input);
   if (!parsed.success) throw mixtureError(parsed.error, shownAs);
   const { sources, heldOut, dedup, decontaminate, filter, total, ...rest } = parsed.data;
-  const at = (path: string) => (isAbsolute(path) ? path : join(base, path));
+  const at = (path: string) => (isAbsolute(path) || path.startsWith("hub:") ? path : join(base, path));
   const names = sources.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) {

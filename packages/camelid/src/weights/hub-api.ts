@@ -40,7 +40,7 @@ const MAX_LISTING_BYTES = 32 * 1024 * 1024;
  * @throws {HubError} when the hub cannot be reached or answers with something else
  */
 export async function listRevision(hub: HubClient, id: string, revision: string): Promise<HubRevision> {
-  const path = `/api/models/${id}/revision/${encodeURIComponent(revision)}?blobs=true`;
+  const path = `/api/${id.startsWith("datasets/") ? id : `models/${id}`}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const where = `${hub.endpoint}${path}`;
   const text = await withRetries(hub, async () =>
     boundedText(hub, await hubGet(hub, path, { id, revision }), where),
@@ -71,7 +71,7 @@ export function requestFile(
   name: string,
   start: number,
 ): Promise<Response> {
-  const path = `/${id}/resolve/${commit}/${encodeURIComponent(name)}`;
+  const path = `/${id}/resolve/${commit}/${name.split("/").map(encodeURIComponent).join("/")}`;
   return hubGet(hub, path, { id, revision: commit }, start > 0 ? { range: `bytes=${start}-` } : {});
 }
 

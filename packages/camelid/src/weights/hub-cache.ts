@@ -1,10 +1,10 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelError, SettingsError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../run/atomic-write.js";
 import { cacheDirectory } from "../run/cache-directory.js";
-import { listRevision } from "./hub-api.js";
+import { type HubFile, listRevision } from "./hub-api.js";
 import { downloadBlob } from "./hub-download.js";
 import type { HubClient } from "./hub-request.js";
 import { modelFiles } from "./model-files.js";
@@ -51,9 +51,27 @@ export interface ResolvedModel {
  */
 export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   if (existsSync(name) && statSync(name).isDirectory()) return { folder: name };
-  const { id, revision } = parseHubId(name);
+  return await resolveRepository(parseHubId(name), modelFiles, options);
+}
+
+export interface ResolvedRepository {
+  folder: string;
+  hub: { id: string; revision: string; commit: string };
+}
+
+/**
+ * A snapshot of some files of a repository, fetched once. A data set's id starts with `datasets/`.
+ * @param select which of its files are wanted; another choice needs another `variant`, since a snapshot is complete
+ * @throws as {@link resolveModel}
+ */
+export async function resolveRepository(
+  { id, revision, variant }: { id: string; revision: string; variant?: string },
+  select: (files: readonly HubFile[], where: string) => HubFile[],
+  options: ResolveOptions = {},
+): Promise<ResolvedRepository> {
   const { env = process.env } = options;
-  const repository = join(options.cache ?? cacheDirectory(), "hub", id.replace("/", "--"));
+  const key = variant === undefined ? id : `${id}--${variant}`;
+  const repository = join(options.cache ?? cacheDirectory(), "hub", key.replaceAll("/", "--"));
   const snapshot = (commit: string) => join(repository, "snapshots", commit);
   const ref = join(repository, "refs", encodeURIComponent(revision));
   const pinned = /^[0-9a-f]{40}$/.test(revision);
@@ -64,7 +82,7 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   if (options.offline ?? isSet(env.HF_HUB_OFFLINE)) {
     const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
     if (existsSync(snapshot(commit))) return { folder: snapshot(commit), hub: { id, revision, commit } };
-    throw new ModelError("ERR_HUB_OFFLINE", `${name} is not in the cache, and the network is switched off.`, {
+    throw new ModelError("ERR_HUB_OFFLINE", `${id} is not in the cache, and the network is switched off.`, {
       where: repository,
       fix: "unset HF_HUB_OFFLINE for the first use of a model, or give the path of a local folder.",
     });
@@ -78,7 +96,7 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   };
   const { commit, files } = await listRevision(hub, id, revision);
   if (!existsSync(snapshot(commit))) {
-    const wanted = modelFiles(files, `${hub.endpoint}/${id}`);
+    const wanted = select(files, `${hub.endpoint}/${id}`);
     await download(hub, repository, { id, commit }, wanted, options.onProgress);
   }
   // Last: a branch is known here only once its files are.
@@ -93,7 +111,7 @@ async function download(
   hub: HubClient,
   repository: string,
   source: { id: string; commit: string },
-  files: ReturnType<typeof modelFiles>,
+  files: readonly HubFile[],
   onProgress: ResolveOptions["onProgress"],
 ): Promise<void> {
   const blobs = join(repository, "blobs");
@@ -110,7 +128,10 @@ async function download(
   const snapshot = join(repository, "snapshots", source.commit);
   try {
     await writeFolderAtomic(snapshot, (folder) => {
-      for (const [name, blob] of paths) linkOrCopy(blob, join(folder, name));
+      for (const [name, blob] of paths) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true }); // data sets keep files in folders
+        linkOrCopy(blob, join(folder, name));
+      }
     });
   } catch (error) {
     if (!existsSync(snapshot)) throw error; // else another process was faster

@@ -129,7 +129,7 @@ async function mixtureOf({ preset, config, sources, tokenizer, allowMissing }: M
       });
     }
     const { readMixtureFile } = await import("../../data/mixture-file.js");
-    return { mixture: readMixtureFile(config), missing: [] };
+    return { mixture: await withHubFiles(readMixtureFile(config)), missing: [] };
   }
   if (sources === undefined) {
     throw new SettingsError("ERR_MIX_SETTINGS", `the preset ${preset} needs its raw files.`, {
@@ -156,6 +156,36 @@ function withSwitches(mixture: Mixture, { filter, dedup, decontaminate, heldOut 
     }),
     ...(heldOut !== undefined && { heldOut: { fraction: heldOut } }),
   };
+}
+
+/** Replaces `hub:org/name@revision` by files of the cache, and notes the commit they are of. */
+async function withHubFiles(mixture: Mixture): Promise<Mixture> {
+  if (
+    !mixture.sources.some(({ parts }) =>
+      parts.some(({ files }) => files.some((file) => file.includes("hub:"))),
+    )
+  )
+    return mixture;
+  const { isHubDataset, resolveDataset } = await import("../../weights/hub-dataset.js");
+  const sources = await Promise.all(
+    mixture.sources.map(async (source) => {
+      const notes: string[] = [];
+      const resolve = async (file: string): Promise<readonly string[]> => {
+        if (!isHubDataset(file)) return [file];
+        const { files, hub } = await resolveDataset(file);
+        notes.push(`${hub.id} at commit ${hub.commit} (${hub.revision})`);
+        return files;
+      };
+      const parts = await Promise.all(
+        source.parts.map(async (part) => ({
+          ...part,
+          files: (await Promise.all(part.files.map(resolve))).flat(),
+        })),
+      );
+      return { ...source, parts, ...(notes.length > 0 && { notes: [...(source.notes ?? []), ...notes] }) };
+    }),
+  );
+  return { ...mixture, sources };
 }
 
 function dedupKinds(text: string): ("exact" | "near")[] {
