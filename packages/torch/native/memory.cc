@@ -98,6 +98,7 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   char* fresh(size_t blockBytes) {
+    makeRoom(blockBytes);
     const size_t total = blockBytes + kAlignment;
     void* block = fromSystem(total);
     if (block == nullptr) {
@@ -109,6 +110,14 @@ class CachingAllocator final : public c10::Allocator {
     static_cast<Header*>(block)->blockBytes = blockBytes;
     raise(peakReservedBytes, reservedBytes += blockBytes);
     return static_cast<char*>(block);
+  }
+
+  // Reserved memory stays near the peak of live memory: cached blocks beyond it, of sizes that do not fit, go first.
+  void makeRoom(size_t blockBytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const size_t most = peakBytes.load() + kCachedFloor / 4;
+    const size_t wanted = reservedBytes.load() + blockBytes;
+    if (wanted > most) shrinkTo(cachedBytes_ - std::min(cachedBytes_, wanted - most));
   }
 
   static void* fromSystem(size_t total) {

@@ -36,3 +36,11 @@ test("100 workers start, train and stop, two at once, some of them in the middle
 test("the main thread may load the package after workers that used it have ended", async () => {
   expect(JSON.parse(await runNode([script("start-workers.mjs"), "6", "late"])).own).toEqual([1, 1, 1]);
 });
+
+test("a loop with varying sizes holds little more than its live tensors at their peak, and the statistics say so", async () => {
+  const { grown, peakBytes, peakReservedBytes } = JSON.parse(await runNode([script("varying-sizes.mjs")]));
+  const MB = 2 ** 20;
+  expect(peakReservedBytes).toBeLessThan(1.15 * peakBytes + 64 * MB);
+  // Besides tensors: V8's heap, scratch memory of the matrix product.
+  expect(grown).toBeLessThan(peakReservedBytes + 100 * MB);
+});

@@ -1,5 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +26,10 @@ test("the program in the README type-checks, trains, and saves what it trained",
     symlinkSync(inPackage("../../node_modules/@types"), join(folder, "node_modules", "@types"));
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(join(folder, "program.ts"), program);
-    const extended = { extends: inPackage("../../tsconfig.base.json"), compilerOptions: { composite: false } };
+    const extended = {
+      extends: inPackage("../../tsconfig.base.json"),
+      compilerOptions: { composite: false },
+    };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ ...extended, files: ["program.ts"] }));
     await run(process.execPath, [inPackage("../../node_modules/typescript/bin/tsc"), "--project", folder]);
     const { stdout } = await run(process.execPath, ["program.js"], { cwd: folder });
