@@ -1,9 +1,12 @@
 /** `camelid mix`: raw files to a written mixture, and questions to one that is written. */
-import { availableParallelism } from "node:os";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command, Option } from "commander";
+import type { ReleasedCount } from "../../data/mix/manifest.js";
 import type { MixOptions } from "../../data/mix/mix.js";
 import type { Mixture } from "../../data/mixture.js";
-import { SettingsError } from "../../errors.js";
+import { DataError, SettingsError } from "../../errors.js";
 import { outputMode, Progress } from "../../run/progress.js";
 
 interface MixFlags {
@@ -16,6 +19,8 @@ interface MixFlags {
   dedup?: ("exact" | "near")[];
   decontaminate?: string;
   heldOut?: number;
+  neutralIdentity: boolean;
+  expectReleased: boolean;
   lengths: boolean;
   allowMissing: boolean;
   onBad: "stop" | "skip";
@@ -46,6 +51,8 @@ export function command(): Command {
     .option("--dedup <how>", "exact, near, or exact,near", dedupKinds)
     .option("--decontaminate <dir>", "take out rows that hold texts of the evaluation sets in DIR")
     .option("--held-out <share>", "share of rows for held-out.jsonl; no duplicate crosses", share)
+    .option("--neutral-identity", "use the project's own identity rows where hard_coded is not there", false)
+    .option("--expect-released", "fail unless every source has the counts of the published mixture", false)
     .option("--no-lengths", "do not count the tokens of every row for the report")
     .option(
       "--allow-missing",
@@ -75,7 +82,7 @@ async function answer({ out, json }: MixFlags, what: string): Promise<void> {
 
 async function build(flags: MixFlags): Promise<void> {
   const { mix } = await import("../../data/mix/mix.js");
-  const { mixture: found, missing } = await mixtureOf(flags);
+  const { mixture: found, missing, released } = await mixtureOf(flags);
   const mixture = withSwitches(found, flags);
   using progress = new Progress({ label: "mix", unit: "row", mode: outputMode(flags.json) });
   let before = 0;
@@ -90,6 +97,7 @@ async function build(flags: MixFlags): Promise<void> {
     threads: flags.threads ?? Math.min(8, availableParallelism()),
     parquet: flags.parquet,
     missing,
+    ...(released && { released }),
     onProgress: ({ source, rows }) => {
       if (source !== current) before += currentRows;
       current = source;
@@ -99,6 +107,9 @@ async function build(flags: MixFlags): Promise<void> {
   };
   const manifest = await mix(mixture, options);
   progress.end();
+  const different = manifest.released?.filter(({ equal }) => !equal) ?? [];
+  if (flags.expectReleased && (manifest.released === undefined || different.length > 0))
+    throw releasedError(flags.out, different);
   const { totals, sources } = manifest;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ event: "mix-end", out: flags.out, totals })}\n`);
@@ -113,9 +124,17 @@ async function build(flags: MixFlags): Promise<void> {
     process.stdout.write(`  ${totals.bad} bad rows were skipped; manifest.json lists them\n`);
 }
 
-async function mixtureOf({ preset, config, sources, tokenizer, allowMissing }: MixFlags): Promise<{
+async function mixtureOf({
+  preset,
+  config,
+  sources,
+  tokenizer,
+  allowMissing,
+  neutralIdentity,
+}: MixFlags): Promise<{
   mixture: Mixture;
   missing: NonNullable<MixOptions["missing"]>;
+  released?: NonNullable<MixOptions["released"]>;
 }> {
   if ((preset === undefined) === (config === undefined)) {
     throw new SettingsError("ERR_MIX_SETTINGS", "say what to mix.", {
@@ -138,7 +157,34 @@ async function mixtureOf({ preset, config, sources, tokenizer, allowMissing }: M
   }
   const { tulu1Mixture, tulu2Mixture } = await import("../../data/presets/tulu.js");
   const locate = preset === "tulu1" ? tulu1Mixture : tulu2Mixture;
-  return locate(sources, { allowMissing, hasTokenizer: tokenizer !== undefined });
+  const identityFile = neutralIdentity ? await writeIdentityRows() : undefined;
+  return locate(sources, {
+    allowMissing,
+    hasTokenizer: tokenizer !== undefined,
+    ...(identityFile !== undefined && { identityFile }),
+  });
+}
+
+async function writeIdentityRows(): Promise<string> {
+  const { identityCsv } = await import("../../data/presets/identity-rows.js");
+  const path = join(mkdtempSync(join(tmpdir(), "camelid-identity-")), "identity-rows.csv");
+  writeFileSync(path, identityCsv());
+  return path;
+}
+
+function releasedError(out: string, different: readonly ReleasedCount[]): DataError {
+  const lines = different.map(
+    ({ source, sampled, written, expected }) =>
+      `  ${source}: ${sampled} sampled and ${written} written, published ${expected.sampled} and ${expected.written}`,
+  );
+  return new DataError(
+    "ERR_MIX_NOT_RELEASED",
+    `the mixture differs from the published one.\n${lines.join("\n") || "  no counts are published for it"}`,
+    {
+      where: out,
+      fix: "check that the raw files are the originals; the mixture was written all the same.",
+    },
+  );
 }
 
 /** Flags win over the mixture; what they leave out stays as it is. */

@@ -20,7 +20,17 @@ export interface Manifest {
   readonly nearDedup?: NearDedupSummary;
   /** Sources of the preset that were not there. */
   readonly missing: readonly { readonly source: string; readonly looked: string }[];
+  /** Beside the published mixture of this name. */
+  readonly released?: readonly ReleasedCount[];
   readonly made: { readonly at: string; readonly seconds: number; readonly threads: number };
+}
+
+export interface ReleasedCount {
+  readonly source: string;
+  readonly sampled: number;
+  readonly written: number;
+  readonly expected: { readonly sampled: number; readonly written: number };
+  readonly equal: boolean;
 }
 
 export interface SourceFile {

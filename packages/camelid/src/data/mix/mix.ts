@@ -17,7 +17,7 @@ import { PythonRandom } from "../python-random.js";
 import { sourceNamed } from "../sources/registry.js";
 import { randomStreams } from "./draw-rows.js";
 import { addCounts, assertBalanced } from "./ledger.js";
-import { type Manifest, sourceManifest, writeManifest } from "./manifest.js";
+import { type Manifest, type ReleasedCount, sourceManifest, writeManifest } from "./manifest.js";
 import { writeParquet } from "./parquet.js";
 import { openPool } from "./pool.js";
 import { resolveQuotas } from "./quotas.js";
@@ -38,6 +38,8 @@ export interface MixOptions {
   /** Also write `train.parquet` (default true). */
   readonly parquet?: boolean;
   readonly missing?: Manifest["missing"];
+  /** Counts of the published mixture; the manifest compares. */
+  readonly released?: Readonly<Record<string, { sampled: number; written: number }>>;
   readonly onProgress?: (progress: MixProgress) => void;
 }
 
@@ -115,6 +117,7 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
       files,
       ...(nearDedup && { nearDedup }),
       missing: options.missing ?? [],
+      ...(options.released && { released: compareReleased(options.released, sources) }),
       made: {
         at: new Date(started).toISOString(),
         seconds: (Date.now() - started) / 1000,
@@ -156,6 +159,23 @@ function checkTokenizer(mixture: Mixture, { tokenizer }: MixOptions): void {
 function needsTokens({ sources, total }: Mixture): boolean {
   if (total !== undefined && "trainedTokens" in total) return true;
   return sources.some(({ quota }) => quota?.by === "trained-tokens");
+}
+
+/** In the order of the published table; a source that is not there counts as empty. */
+function compareReleased(
+  released: NonNullable<MixOptions["released"]>,
+  sources: Manifest["sources"],
+): ReleasedCount[] {
+  return Object.entries(released).map(([source, expected]) => {
+    const { sampled = 0, written = 0 } = sources.find(({ name }) => name === source) ?? {};
+    return {
+      source,
+      sampled,
+      written,
+      expected,
+      equal: sampled === expected.sampled && written === expected.written,
+    };
+  });
 }
 
 /** A stream for each source, independent of its neighbours: the seed and the name decide. */

@@ -51,6 +51,7 @@ export async function writeMixReport(
           ),
         ],
       }),
+      released(manifest),
       composition(sources),
       accounts(sources),
       lengths(manifest, states),
@@ -105,6 +106,34 @@ function composition(sources: readonly SourceManifest[]): HtmlValue {
     );
   const note = "Rows and what is learned from them are shared differently: long answers weigh more.";
   return section({ heading: "Composition", note, body: sideBySide(charts) });
+}
+
+function released({ released }: Manifest): HtmlValue {
+  if (released === undefined) return undefined;
+  const rows = released.map(({ source, sampled, written, expected, equal }) => [
+    source,
+    count(sampled),
+    count(expected.sampled),
+    count(written),
+    count(expected.written),
+    equal ? "equal" : "differs",
+  ]);
+  const number = "number" as const;
+  return section({
+    heading: "Beside the published mixture",
+    note: "Equal only from the original raw files.",
+    body: table(
+      [
+        { name: "source", kind: "key" },
+        { name: "sampled", kind: number },
+        { name: "published", kind: number },
+        { name: "written", kind: number },
+        { name: "published", kind: number },
+        { name: "" },
+      ],
+      rows,
+    ),
+  });
 }
 
 function accounts(sources: readonly SourceManifest[]): HtmlValue {

@@ -3,7 +3,7 @@
  * under. A name is also found with `.gz` at its end.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { SettingsError } from "../../errors.js";
 import type { Manifest } from "../mix/manifest.js";
 import type { Draw, MixturePart, MixtureSource } from "../mixture.js";
@@ -93,7 +93,7 @@ function locate(preset: PresetSource, directory: string, hasTokenizer: boolean):
 function locateParts(layout: Layout, folder: string): MixturePart[] | undefined {
   const parts: MixturePart[] = [];
   for (const { files, draw } of layout.parts) {
-    const paths = files.map((file) => locateFile(join(folder, file)));
+    const paths = files.map((file) => locateFile(isAbsolute(file) ? file : join(folder, file)));
     if (!paths.every((path) => path !== undefined)) return undefined;
     parts.push({ files: paths, draw });
   }

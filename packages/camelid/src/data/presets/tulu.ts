@@ -112,25 +112,37 @@ export const TULU2_RELEASED: Readonly<Record<string, { sampled: number; written:
 
 export interface PresetMixture {
   readonly mixture: Mixture;
+  /** Counts of the published mixture, where they are known. */
+  readonly released?: typeof TULU2_RELEASED;
   readonly missing: LocatedSources["missing"];
 }
 
 export interface PresetOptions {
+  /** CSV that takes the place of a missing hard_coded sheet (presets/identity-rows.ts). */
+  readonly identityFile?: string;
   readonly allowMissing: boolean;
   readonly hasTokenizer: boolean;
 }
 
 /** The Tülu 2 mixture over the raw files in `directory`. @throws {SettingsError} when sources are missing */
 export function tulu2Mixture(directory: string, options: PresetOptions): PresetMixture {
-  const { sources, missing } = locateSources(TULU2_SOURCES, directory, options);
+  const { sources, missing } = locateSources(TULU2_SOURCES.map(withIdentity(options)), directory, options);
   const filter = { mode: "substring", keywords: TULU2_KEYWORDS } as const;
-  return { mixture: { ...original("tulu2"), sources, filter }, missing };
+  return { mixture: { ...original("tulu2"), sources, filter }, missing, released: TULU2_RELEASED };
 }
 
 /** The Tülu 1 mixture over the raw files in `directory`. @throws {SettingsError} when sources are missing */
 export function tulu1Mixture(directory: string, options: PresetOptions): PresetMixture {
   const { sources, missing } = locateSources(TULU1_SOURCES, directory, options);
   return { mixture: { ...original("tulu1"), sources }, missing };
+}
+
+function withIdentity({ identityFile }: PresetOptions) {
+  return (source: PresetSource): PresetSource => {
+    if (source.name !== "hard_coded" || identityFile === undefined) return source;
+    const neutral = { ...file("hard_coded", identityFile), note: "the project's neutral identity rows" };
+    return { ...source, layouts: [...source.layouts, neutral] };
+  };
 }
 
 function original(name: string) {
