@@ -63,6 +63,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exportAutograd(exports);
   exportMemory(exports);
   exportRuntime(exports);
+  exportProfile(exports);
   return exports;
 }
 

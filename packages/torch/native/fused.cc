@@ -10,6 +10,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace camelid {
 
@@ -279,11 +280,78 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   return at::silu(gate) * up;
 }
 
+// --- label_logps: log-probabilities of labels under logits; optionally the gradient takes the logits' place ---
+
+// Per row: m = max, z = sum exp(x - m), logp = x[label] - m - log z. With upstream gradient u, each logit becomes
+// u * (onehot(label) - exp(x - m) / z), rounded to the element type.
+template <typename T>
+void labelLogpsKernel(T* logits, const int64_t* labels, const float* upstream, float* logps, int64_t rows, int64_t size) {
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> exponentials(upstream == nullptr ? 0 : size);
+    for (int64_t row = begin; row < end; row++) {
+      T* x = logits + row * size;
+      const int64_t label = labels[row];
+      float highest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : highest)
+      for (int64_t i = 0; i < size; i++) highest = std::max(highest, widen(x[i]));
+      const float chosen = widen(x[label]);
+      float sum = 0;
+      if (upstream == nullptr) {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < size; i++) sum += fastExp(widen(x[i]) - highest);
+      } else {
+        float* e = exponentials.data();
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < size; i++) sum += e[i] = fastExp(widen(x[i]) - highest);
+        const float factor = -upstream[row] / sum;
+        const float probability = e[label] / sum;
+#pragma omp simd
+        for (int64_t i = 0; i < size; i++) x[i] = narrowed<T>(e[i] * factor);
+        x[label] = narrowed<T>(upstream[row] * (1.0f - probability));
+      }
+      logps[row] = chosen - highest - std::log(sum);
+    }
+  });
+}
+
+at::Tensor labelLogps(at::Tensor logits, const at::Tensor& labels, const std::optional<at::Tensor>& upstream) {
+  TORCH_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.size(0) == logits.size(0) && labels.scalar_type() == at::kLong,
+              "label_logps: logits ", logits.sizes(), " need int64 labels of shape [rows], got ", labels.sizes());
+  TORCH_CHECK(!logits.requires_grad(), "label_logps: logits must not require a gradient; it is computed here");
+  if (isFusable(logits)) {
+    TORCH_CHECK(logits.is_contiguous(), "label_logps: logits must be contiguous");
+    const auto [lowest, highest] = labels.numel() == 0 ? std::pair<int64_t, int64_t>{0, 0}
+                                                       : std::pair{labels.min().item<int64_t>(), labels.max().item<int64_t>()};
+    TORCH_CHECK(lowest >= 0 && highest < logits.size(1), "label_logps: labels must lie in [0, ", logits.size(1), ")");
+    at::Tensor logps = at::empty({logits.size(0)}, logits.options().dtype(at::kFloat));
+    const at::Tensor indices = labels.contiguous();
+    const at::Tensor gradients = upstream ? upstream->contiguous() : at::Tensor();
+    TORCH_CHECK(!upstream || (gradients.scalar_type() == at::kFloat && gradients.sizes() == labels.sizes()),
+                "label_logps: upstream must be fp32 of shape [rows]");
+    withElementType(logits, [&](auto element) {
+      using T = decltype(element);
+      labelLogpsKernel(logits.mutable_data_ptr<T>(), indices.const_data_ptr<int64_t>(),
+                       upstream ? gradients.const_data_ptr<float>() : nullptr, logps.mutable_data_ptr<float>(),
+                       logits.size(0), logits.size(1));
+    });
+    return logps;
+  }
+  const at::Tensor wide = logits.to(at::kFloat).log_softmax(1);
+  const at::Tensor column = labels.unsqueeze(1);
+  const at::Tensor logps = wide.gather(1, column).squeeze(1);
+  if (upstream) {
+    const at::Tensor weights = upstream->unsqueeze(1);
+    logits.copy_(wide.exp().mul(-weights).scatter_add_(1, column, weights));
+  }
+  return logps;
+}
+
 }  // namespace
 
 TORCH_LIBRARY(camelid, library) {
   library.def("rms_norm(Tensor x, Tensor weight, float eps) -> Tensor", rmsNorm);
   library.def("rope(Tensor x, Tensor cos, Tensor sin) -> Tensor", rope);
+  library.def("label_logps(Tensor(a!) logits, Tensor labels, Tensor? upstream=None) -> Tensor", labelLogps);
   library.def("swiglu(Tensor gate, Tensor up) -> Tensor", swiglu);
 }
 

@@ -19,6 +19,8 @@ export { InstallationError, LifetimeError, NativeError, SafetensorsError, TorchE
 export * from "./generated/functions.js";
 // Lifetime
 export { leakReport } from "./handle.js";
+// Where the time goes
+export { chromeTrace, type OperatorCost, operatorCosts, type ProfileEvent, profile } from "./profile.js";
 // The process: threads, random numbers, memory, devices
 export {
   emptyCache,

@@ -86,6 +86,9 @@ interface Native {
   setRandomState(device: string, state: Handle): void;
   synchronize(device: string): void;
   installation(): NativeInstallation;
+  startProfile(): void;
+  /** `events` holds four numbers each: name, thread, start and duration in microseconds. */
+  stopProfile(): { names: string[]; events: Float64Array };
 }
 
 export const native: Native = load();

@@ -1,6 +1,6 @@
 /**
  * Log-probabilities of given tokens, without ever holding the logits of a whole batch: they are computed a few hundred
- * tokens at a time, and a second time in the backward pass. SFT, DPO, evaluation and export checks all use these functions.
+ * tokens at a time, and where the gradient is not known beforehand a second time in the backward pass. SFT, DPO, evaluation and export checks all use these functions.
  */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
@@ -17,29 +17,19 @@ const CHUNK_ELEMENTS = 16 * 1024 * 1024;
  */
 export function tokenLogps(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
   return torch.customFunction({
-    inputs: [hidden, weight, labels],
-    forward: () => {
-      const parts = chunks(hidden, weight).map(({ start, length }) =>
-        torch.tensorScope(() => {
-          const logits = chunkLogits(hidden.narrow(0, start, length), weight);
-          return labelLogps(logits, labels.narrow(0, start, length));
-        }),
-      );
-      return torch.cat(parts);
-    },
+    inputs: [hidden, weight],
+    forward: () =>
+      overChunks(hidden, weight, (start, length) =>
+        torch.labelLogps_(
+          chunkLogits(hidden.narrow(0, start, length), weight),
+          labels.narrow(0, start, length),
+        ),
+      ),
     backward: (gradOutput) => {
       const gradient = new HeadGradient(hidden, weight);
-      for (const { start, length } of chunks(hidden, weight)) {
-        using _ = torch.tensorScope();
-        const logits = chunkLogits(hidden.narrow(0, start, length), weight);
-        gradient.add(
-          start,
-          length,
-          logits,
-          labels.narrow(0, start, length),
-          gradOutput.narrow(0, start, length),
-        );
-      }
+      overChunks(hidden, weight, (start, length) =>
+        gradient.add(start, length, labels.narrow(0, start, length), gradOutput.narrow(0, start, length)),
+      );
       return gradient.finish();
     },
   });
@@ -64,19 +54,16 @@ export function scaledNll(hidden: Tensor, weight: Tensor, labels: Tensor, scale:
   const loss = torch.customFunction({
     inputs: [hidden, weight],
     forward: () => {
-      const gradient = wantsGradient ? new HeadGradient(hidden, weight) : undefined;
-      const upstream = torch.full([hidden.shape[0]!], -scale, { dtype: "float32", device: hidden.device });
-      const parts = chunks(hidden, weight).map(({ start, length }) =>
-        torch.tensorScope(() => {
-          const target = labels.narrow(0, start, length);
-          const logits = chunkLogits(hidden.narrow(0, start, length), weight);
-          const part = labelLogps(logits, target);
-          gradient?.add(start, length, logits, target, upstream.narrow(0, start, length));
-          return part;
-        }),
-      );
-      gradients = gradient?.finish() ?? [];
-      logps = torch.cat(parts);
+      if (wantsGradient) {
+        const gradient = new HeadGradient(hidden, weight);
+        const upstream = torch.full([hidden.shape[0]!], -scale, { dtype: "float32", device: hidden.device });
+        logps = overChunks(hidden, weight, (start, length) =>
+          gradient.add(start, length, labels.narrow(0, start, length), upstream.narrow(0, start, length)),
+        );
+        gradients = gradient.finish();
+      } else {
+        logps = tokenLogps(hidden, weight, labels);
+      }
       return logps.sum().mul(-scale);
     },
     backward: (gradOutput) =>
@@ -85,30 +72,20 @@ export function scaledNll(hidden: Tensor, weight: Tensor, labels: Tensor, scale:
   return { loss, logps: logps! };
 }
 
-function chunks(hidden: Tensor, weight: Tensor): { start: number; length: number }[] {
+/** Runs `body` on stretches of tokens, frees what each made, and joins the results. */
+function overChunks(hidden: Tensor, weight: Tensor, body: (start: number, length: number) => Tensor): Tensor {
   const tokens = hidden.shape[0]!;
   const size = Math.max(1, Math.floor(CHUNK_ELEMENTS / weight.shape[0]!));
-  const parts: { start: number; length: number }[] = [];
-  for (let start = 0; start < tokens; start += size)
-    parts.push({ start, length: Math.min(size, tokens - start) });
-  return parts;
+  const parts: Tensor[] = [];
+  for (let start = 0; start < tokens; start += size) {
+    parts.push(torch.tensorScope(() => body(start, Math.min(size, tokens - start))));
+  }
+  return parts.length === 1 ? parts[0]! : torch.cat(parts);
 }
 
-/**
- * [n, hidden] -> [n, vocab] fp32, shifted so that the largest of each row is 0: an offset that all logits share would cost
- * digits in the difference below, and changes neither log-probabilities nor gradients.
- */
+/** [n, hidden] -> [n, vocab] */
 function chunkLogits(hidden: Tensor, weight: Tensor): Tensor {
-  const logits = torch.linear(hidden.detach(), weight.detach()).to({ dtype: "float32" });
-  return logits.sub_(logits.amax([1], true));
-}
-
-/** [n, vocab], [n] -> [n] */
-function labelLogps(logits: Tensor, labels: Tensor): Tensor {
-  return logits
-    .gather(1, labels.unsqueeze(1))
-    .squeeze(1)
-    .sub(logits.logsumexp([1]));
+  return torch.linear(hidden.detach(), weight.detach());
 }
 
 /**
@@ -128,16 +105,18 @@ class HeadGradient {
     this.#gradWeight = weight.requiresGrad ? torch.zerosLike(this.#weight, { dtype: "float32" }) : undefined;
   }
 
-  /** @param upstream [n] fp32: gradient of the loss in each token's log-probability */
-  add(start: number, length: number, logits: Tensor, labels: Tensor, upstream: Tensor): void {
-    const column = upstream.unsqueeze(1);
-    const gradLogits = logits
-      .softmax(1)
-      .mul_(column.neg())
-      .scatterAdd_(1, labels.unsqueeze(1), column)
-      .to({ dtype: this.#weight.dtype });
+  /**
+   * @param upstream [n] fp32: gradient of the loss in each token's log-probability
+   * @returns the chunk's log-probabilities, which come with the gradient
+   */
+  add(start: number, length: number, labels: Tensor, upstream: Tensor): Tensor {
+    const hidden = this.#hidden.narrow(0, start, length);
+    const logits = chunkLogits(hidden, this.#weight);
+    const logps = torch.labelLogps_(logits, labels, upstream);
+    const gradLogits = logits; // the same memory, now with gradients in it
     this.#gradHidden?.narrow(0, start, length).copy_(gradLogits.matmul(this.#weight));
-    this.#gradWeight?.add_(gradLogits.t().matmul(this.#hidden.narrow(0, start, length)));
+    this.#gradWeight?.add_(gradLogits.t().matmul(hidden));
+    return logps;
   }
 
   finish(): (Tensor | undefined)[] {

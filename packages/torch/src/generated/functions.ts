@@ -187,17 +187,22 @@ export function fusedRope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
   return wrap(native.call(172, x.handle, cos.handle, sin.handle));
 }
 
+/** log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient. `camelid::label_logps` */
+export function labelLogps_(logits: Tensor, labels: Tensor, upstream?: Tensor | null | undefined): Tensor {
+  return wrap(native.call(173, logits.handle, labels.handle, upstream?.handle));
+}
+
 /** silu(gate) * up in one pass. `camelid::swiglu` */
 export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
-  return wrap(native.call(173, gate.handle, up.handle));
+  return wrap(native.call(174, gate.handle, up.handle));
 }
 
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(174, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(175, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(175, handlesOf(self), other.handle) as void;
+  return native.call(176, handlesOf(self), other.handle) as void;
 }

@@ -175,6 +175,7 @@ export const OPERATORS: readonly string[] = [
   "aten::_fused_adamw_",
   "camelid::rms_norm",
   "camelid::rope",
+  "camelid::label_logps",
   "camelid::swiglu",
   "aten::_foreach_norm.Scalar",
   "aten::_foreach_mul_.Tensor",
