@@ -1,7 +1,8 @@
 /**
  * Time of one small call, ours against Python's torch, in turn on one thread: the work is negligible, so it is overhead.
  * Freeing is included on both sides: tensors die in a scope of 1,000 calls here, at once in Python.
- *   node benchmarks/call-overhead.mjs [PYTHON=python3] [ROUNDS=15] [CALLS=20000]
+ *   node benchmarks/call-overhead.mjs [PYTHON=python3] [ROUNDS=151] [CALLS=1000]
+ * Rounds are short (a few milliseconds), so that most of them run undisturbed on a busy machine.
  * Prints a Markdown table: median microseconds a call, half the distance between the quartiles, and the ratio.
  */
 import { spawn } from "node:child_process";
@@ -11,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import * as torch from "@camelid/torch";
 
 const settings = Object.fromEntries(process.argv.slice(2).map((argument) => argument.split("=")));
-const { PYTHON = "python3", ROUNDS = "15", CALLS = "20000" } = settings;
+const { PYTHON = "python3", ROUNDS = "151", CALLS = "1000" } = settings;
 const calls = Number(CALLS);
 const PER_SCOPE = 1000;
 
@@ -48,8 +49,10 @@ const ours = Object.fromEntries(Object.keys(operations).map((name) => [name, []]
 const theirs = structuredClone(ours);
 let version = "";
 
-torch.noGrad(() => Object.values(operations).forEach(measure)); // warm: compiled by V8
-for (let round = 0; round <= Number(ROUNDS); round++) {
+// Warm: compiled by V8.
+for (let i = 0; i < 20; i++) torch.noGrad(() => Object.values(operations).forEach(measure));
+const warmUp = 5;
+for (let round = -warmUp; round < Number(ROUNDS); round++) {
   python.stdin.write("go\n");
   const [line] = await once(answers, "line");
   const answer = JSON.parse(line);
@@ -57,7 +60,7 @@ for (let round = 0; round <= Number(ROUNDS); round++) {
   const times = torch.noGrad(() =>
     Object.entries(operations).map(([name, operation]) => [name, measure(operation)]),
   );
-  if (round === 0) continue;
+  if (round < 0) continue;
   for (const [name, time] of times) ours[name].push(time);
   for (const [name, time] of Object.entries(answer.times)) theirs[name].push(time);
 }
