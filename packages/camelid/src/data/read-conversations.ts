@@ -196,7 +196,7 @@ function noRows(file: string, count: number, skipped: DataError[]): DataError {
 }
 
 /** `data/lima.jsonl.gz` -> `lima` */
-function fileStem(file: string): string {
+export function fileStem(file: string): string {
   return basename(file)
     .replace(/\.gz$/, "")
     .replace(/\.(jsonl|json|ndjson)$/, "");

@@ -2,11 +2,21 @@
 import { DataError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type TokenRow, trainedTokens } from "./collate.js";
-import { readConversations } from "./read-conversations.js";
+import type { RowOrigin } from "./conversation.js";
+import { rowsFingerprint } from "./fingerprint.js";
+import { fileStem, readConversations } from "./read-conversations.js";
 import { type RenderedRow, type RenderOptions, renderConversations } from "./render.js";
+import { holdsTextRows, readTextRows, renderTexts } from "./text-rows.js";
+
+/** A row that knows where it stands in its file: its line, or item of a JSON array, counted from 0. */
+export interface TrainRow extends TokenRow {
+  readonly place: number;
+}
 
 export interface TrainRows {
-  rows: TokenRow[];
+  rows: TrainRow[];
+  /** What a checkpoint notes, so that a run is not continued on other data. */
+  fingerprint: { file: string; rows: number; sha256: string };
   /** Names of the sources, in order of appearance. */
   sources: string[];
   /** One entry per source, in the same order. */
@@ -47,11 +57,10 @@ export async function readTrainRows(
   tokenizer: Tokenizer,
   options: TrainRowsOptions,
 ): Promise<TrainRows> {
-  const read = await readConversations(file, { onBad: options.onBad, requireAssistant: true });
-  const skipped = [...read.skipped];
-  const rendered = await renderConversations(read.rows, tokenizer, options);
+  const read = await readRendered(file, tokenizer, options);
+  const { rendered, skipped } = read;
   const accounts = new Map<string, SourceAccount>();
-  const rows: TokenRow[] = [];
+  const rows: TrainRow[] = [];
   rendered.forEach((row, i) => {
     const account = accountOf(accounts, row.dataset);
     account.rows++;
@@ -61,12 +70,12 @@ export async function readTrainRows(
     if (trained > 0) {
       account.tokens += row.inputIds.length;
       account.trainedTokens += trained;
-      rows.push(row);
+      rows.push({ ...row, place: read.origins[i]!.line - 1 });
     } else if (row.answersLost > 0) {
       account.answerLost++;
     } else {
       account.nothingToTrain++;
-      const { origin } = read.rows[i]!;
+      const origin = read.origins[i]!;
       const error = new DataError("ERR_NO_TRAINED_TOKEN", "no token of this row would be trained.", {
         where: `${origin.file} ${origin.unit} ${origin.line}`,
         fix: "give it a non-empty answer, or leave such rows out with `--on-bad skip`.",
@@ -76,7 +85,37 @@ export async function readTrainRows(
     }
   });
   checkAnswersLost(file, rendered, rows.length, [...accounts.values()], options.maxSeqLen);
-  return { rows, sources: [...accounts.keys()], account: [...accounts.values()], skipped };
+  const fingerprint = { file, rows: rows.length, sha256: rowsFingerprint(rows) };
+  return {
+    rows,
+    fingerprint,
+    sources: [...accounts.keys()],
+    account: [...accounts.values()],
+    skipped,
+  };
+}
+
+interface Rendered {
+  rendered: RenderedRow[];
+  /** Of each rendered row. */
+  origins: RowOrigin[];
+  skipped: DataError[];
+}
+
+/** Conversations train the answers; rows of plain text train every token. The first row says which a file holds. */
+async function readRendered(
+  file: string,
+  tokenizer: Tokenizer,
+  options: TrainRowsOptions,
+): Promise<Rendered> {
+  if (await holdsTextRows(file)) {
+    const rows = await readTextRows(file, fileStem(file));
+    const rendered = await renderTexts(rows, tokenizer, options.maxSeqLen);
+    return { rendered, origins: rows.map(({ origin }) => origin), skipped: [] };
+  }
+  const read = await readConversations(file, { onBad: options.onBad, requireAssistant: true });
+  const rendered = await renderConversations(read.rows, tokenizer, options);
+  return { rendered, origins: read.rows.map(({ origin }) => origin), skipped: [...read.skipped] };
 }
 
 function accountOf(accounts: Map<string, SourceAccount>, source: string): SourceAccount {
