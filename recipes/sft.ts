@@ -7,10 +7,13 @@
 import {
   accumulateSft,
   adamw,
-  checkOutputFolder,
+  announceStart,
+  checkSameData,
   checkVocabulary,
   describePlan,
   describeRows,
+  findStart,
+  isDue,
   knobs,
   LossMeter,
   learningRateSchedule,
@@ -25,16 +28,20 @@ import {
   prepareMachine,
   type RecipeContext,
   type RunOutcome,
+  readCompanions,
   readRun,
   readTrainRows,
+  restore,
   rowsOfStep,
   runReport,
+  saveCheckpoint,
   saveModel,
   stopOnNaN,
 } from "camelid";
 import { z } from "zod";
 
 export { sftPresets as presets } from "./presets/tulu2.js";
+export const resumable = true;
 
 export const settings = z.strictObject({
   model: knobs.model,
@@ -61,35 +68,53 @@ export const settings = z.strictObject({
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,
+  saveEverySteps: knobs.saveEverySteps,
+  keepCheckpoints: knobs.keepCheckpoints,
 });
 
 export type SftSettings = z.output<typeof settings>;
 
 export async function run(settings: SftSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
-  checkOutputFolder(settings.out);
   const machine = prepareMachine(settings);
+  const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
 
   // 2. Data: file -> conversations -> tokens and labels.
-  const tokenizer = await loadTokenizer(settings.model);
+  const tokenizer = await loadTokenizer(start.modelFolder);
   const data = await readTrainRows(settings.data, tokenizer, settings);
+  checkSameData(start, data.fingerprint);
   const plan = planSteps(data.rows.length, settings);
+  const { totalSteps, numRows, sequencesPerStep } = plan;
 
   // 3. Model, optimizer, schedule.
-  using model = loadModel(settings.model, { device: machine.device, dtype: machine.dtype, trainable: true });
-  checkVocabulary(tokenizer, model.config, settings.model);
+  using model = loadModel(start.modelFolder, { ...machine, trainable: true });
+  checkVocabulary(tokenizer, model.config, start.modelFolder);
   using optimizer = adamw(model.namedParameters(), { ...settings, masterWeights: machine.masterWeights });
-  const learningRate = learningRateSchedule({ ...settings, totalSteps: plan.totalSteps });
+  restore(start, optimizer);
+  const learningRate = learningRateSchedule({ ...settings, totalSteps });
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
-  const { totalSteps, numRows, sequencesPerStep } = plan;
-  using run = openRun(settings.out, { ...context, settings, totalSteps, environment: machine.environment });
-  const lineage = run.openLineage(settings.data);
+  const companions = readCompanions(start.modelFolder); // the folder may be gone when the model is saved
+  const { environment } = machine;
+  using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
+  const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
   using meter = new LossMeter(data.sources, machine.device);
-  using progress = new Progress({ label: "sft", unit: "step", total: totalSteps, mode: context.output });
-  progress.print(`${describeRows(data)}\n${describePlan(plan, settings)}`);
+  const extent = { start: start.step, total: totalSteps };
+  using progress = new Progress({ label: "sft", unit: "step", ...extent, mode: context.output });
+  progress.print([describeRows(data), describePlan(plan, settings), ...announceStart(start, run)].join("\n"));
 
-  let step = 0;
+  const state = {
+    ...context,
+    model,
+    optimizer,
+    companions,
+    settings,
+    environment,
+    plan,
+    data: data.fingerprint,
+  };
+
+  let step = start.step;
   while (step < totalSteps && !context.signal.aborted) {
     step++;
     const started = performance.now();
@@ -108,7 +133,8 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
 
     const losses = meter.take();
     stopOnNaN(step, losses, gradNorm.item(), rows);
-    lineage.append(step, places);
+    const taken = rows.map((row) => row.place);
+    lineage.append(step, taken);
     run.log({
       event: "step-end",
       step,
@@ -121,15 +147,24 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       sources: losses.sources,
     });
     progress.update(step, { loss: losses.loss.toFixed(3), lr: lr.toExponential(1) });
+
+    if (isDue(step, settings.saveEverySteps) || context.signal.aborted)
+      await saveCheckpoint(run, step, state);
   }
 
   // 5. Save: a model folder that loads anywhere, and a report that explains the run.
-  saveModel(model, run.finalPath, { tokenizerFrom: settings.model });
-  run.log({ event: "checkpoint-saved", step, path: "final" });
   const outcome = step < totalSteps ? "interrupted" : "completed";
+  if (outcome === "completed") {
+    await run.writeFolder("final", (folder) => saveModel(model, folder, { tokenizer: companions }));
+    run.log({ event: "checkpoint-saved", step, path: "final" });
+  }
   run.end(outcome);
   const report = run.writeFile("report.html", runReport(await readRun(run.path)));
   progress.end();
-  progress.print(`model   ${run.finalPath}\nreport  ${report}`);
+  progress.print(
+    outcome === "completed"
+      ? `model   ${run.finalPath}\nreport  ${report}`
+      : `stopped after step ${step}; \`camelid ${context.recipe} --resume --out ${settings.out}\` continues\nreport  ${report}`,
+  );
   return outcome;
 }

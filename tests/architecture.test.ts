@@ -18,7 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   nn: [],
   model: ["nn", "weights", "tokenizer", "run"],
   adapters: ["model", "nn", "weights", "run"],
-  train: ["adapters", "model", "nn", "data", "run", "tokenizer"],
+  train: ["adapters", "model", "nn", "data", "run", "settings", "tokenizer"],
   generate: ["adapters", "model", "nn", "tokenizer", "data"],
   eval: ["generate", "model", "nn", "data", "run", "report", "settings", "tokenizer"],
   export: ["adapters", "model", "weights", "run", "tokenizer"],
@@ -27,7 +27,17 @@ const ALLOWED: Record<string, readonly string[]> = {
 };
 
 /** Who may import @camelid/torch at all; in `data` only where rows become tensors. */
-const KNOWS_TENSORS = new Set(["weights", "nn", "model", "adapters", "train", "generate", "eval", "export", "serve"]);
+const KNOWS_TENSORS = new Set([
+  "weights",
+  "nn",
+  "model",
+  "adapters",
+  "train",
+  "generate",
+  "eval",
+  "export",
+  "serve",
+]);
 const TENSORS_IN_DATA = new Set(["data/collate.ts"]);
 
 function sources(folder: string): string[] {
@@ -42,7 +52,10 @@ function importsOf(file: string): string[] {
 }
 
 /** First part of a path below packages/camelid/src: "nn", or "errors" for a file at the top. */
-const zoneOf = (file: string): string => relative(source, file).split("/")[0]!.replace(/\.[tj]s$/, "");
+const zoneOf = (file: string): string =>
+  relative(source, file)
+    .split("/")[0]!
+    .replace(/\.[tj]s$/, "");
 
 test("imports inside camelid point one way", () => {
   const wrong = sources(source).flatMap((file) => {
@@ -76,6 +89,8 @@ test("packages/torch imports nothing of ours", () => {
 test("recipes use the public API only", () => {
   for (const file of sources(join(root, "recipes"))) {
     const own = importsOf(file).filter((specifier) => specifier.startsWith("."));
-    expect(own.filter((specifier) => !join(dirname(file), specifier).startsWith(join(root, "recipes")))).toEqual([]);
+    expect(
+      own.filter((specifier) => !join(dirname(file), specifier).startsWith(join(root, "recipes"))),
+    ).toEqual([]);
   }
 });

@@ -31,6 +31,8 @@ export function tulu2(): SftPreset {
     device: "auto",
     threads: null,
     seed: 42,
+    saveEverySteps: null,
+    keepCheckpoints: 2,
   };
 }
 

@@ -34,6 +34,7 @@ export { type Resolved, type ResolveOptions, resolveSettings } from "./settings/
 
 export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";
 export type { Conversation, Message, Role } from "./data/conversation.js";
+export { rowsFingerprint } from "./data/fingerprint.js";
 export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
 export { type ReadConversations, readConversations } from "./data/read-conversations.js";
 export {
@@ -56,13 +57,14 @@ export { type LlamaConfig, parseConfig, readConfig } from "./model/config.js";
 export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
 export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";
-export { saveModel } from "./model/save.js";
+export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
 
 // Training: the pieces of a loop that stays visible in the recipe.
 
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
+export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export { sftLoss } from "./train/losses/sft.js";
@@ -70,6 +72,7 @@ export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
 export { clipGradNorm } from "./train/optim/clip.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
+export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
 
@@ -77,16 +80,24 @@ export { stopOnNaN } from "./train/stop-on-nan.js";
 
 export { writeFileAtomic, writeFolderAtomic } from "./run/atomic-write.js";
 export { cacheDirectory } from "./run/cache-directory.js";
+export {
+  type Checkpoint,
+  type CheckpointManifest,
+  lastSoundCheckpoint,
+  listCheckpoints,
+  verifyCheckpoint,
+} from "./run/checkpoint-folder.js";
 export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
 export { Interrupt, nextTurn } from "./run/interrupt.js";
 export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
 export { type OutputMode, Progress } from "./run/progress.js";
 export { type RunRecord, readRun } from "./run/read-run.js";
+export type { Replay } from "./run/replay-run.js";
+export type { RowRecorder, Run } from "./run/run.js";
 export {
   checkOutputFolder,
   type OpenRunOptions,
   openRun,
-  type Run,
   readRunSettings,
 } from "./run/run-directory.js";
 

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CamelidError, SettingsError } from "../errors.js";
+import { camelidVersion } from "../run/version.js";
 import { closest } from "../settings/suggest.js";
 import { verbs as allVerbs, type Verb } from "./commands.js";
 
@@ -46,7 +46,7 @@ async function buildProgram(
   style(program, streams);
   program
     .description("Adapt open language models: mix data, SFT, DPO, evaluate, serve, export.")
-    .version(version(), "-V, --version", "print the version")
+    .version(camelidVersion(), "-V, --version", "print the version")
     .usage("<command> [options]")
     .helpOption("-h, --help", "print this, or the help of a command")
     .enablePositionalOptions()
@@ -121,10 +121,4 @@ function fromCommander(error: CommanderError, words: readonly string[]): Setting
   return new SettingsError("ERR_USAGE", `${message.replace(/\.$/, "")}.`, {
     fix: suggestion === undefined ? help : `did you mean ${suggestion}? ${help}`,
   });
-}
-
-/** Of this package; its manifest stands two folders above, in the sources and in the build. */
-function version(): string {
-  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -46,6 +46,16 @@ export function loadModel(folder: string, options: LoadOptions = {}): LanguageMo
   }
 }
 
+/**
+ * The weights of a model folder one after the other, in the precision of its files.
+ * @returns names and tensors; each tensor belongs to the caller
+ */
+export function* readModelWeights(folder: string): Generator<readonly [string, Tensor]> {
+  const weights = openWeights(folder);
+  const shapes = llamaShapes(readConfig(folder).config);
+  for (const file of weights.files) yield* readFile(weights, file, shapes);
+}
+
 /** Old checkpoints store rotary frequencies, and tied ones a copy of the embedding: neither is read. */
 function isIgnored(name: string, config: LlamaConfig): boolean {
   return name.endsWith(".rotary_emb.inv_freq") || (config.tieWordEmbeddings && name === "lm_head.weight");

@@ -1,5 +1,5 @@
 /** Writes a model folder in the Hugging Face layout. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
@@ -19,8 +19,8 @@ const COMPANIONS = [
 ];
 
 export interface SaveOptions {
-  /** Folder whose tokenizer and chat template are copied along. */
-  tokenizerFrom?: string;
+  /** Tokenizer and chat template that go along: the files, or the folder that has them. */
+  tokenizer?: Companions | string;
   shardBytes?: number;
 }
 
@@ -34,14 +34,19 @@ export function saveModel(model: LanguageModel, folder: string, options: SaveOpt
   writeJson(join(folder, "config.json"), configFile({ ...config, dtype: model.dtype }));
   const { bos_token_id, eos_token_id } = configFile(config);
   writeJson(join(folder, "generation_config.json"), { bos_token_id, eos_token_id });
-  if (options.tokenizerFrom !== undefined) copyTokenizer(options.tokenizerFrom, folder);
+  const { tokenizer = new Map() } = options;
+  const companions = typeof tokenizer === "string" ? readCompanions(tokenizer) : tokenizer;
+  for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
   saveWeights(model.namedParameters(), folder, options.shardBytes ?? SHARD_BYTES);
 }
 
-function copyTokenizer(from: string, folder: string): void {
-  for (const name of COMPANIONS) {
-    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(folder, name));
-  }
+/** Files of a model folder that training leaves as they are, by name. */
+export type Companions = ReadonlyMap<string, Uint8Array>;
+
+/** Reads them now, so that a model can be saved days later, when the folder may have been moved or removed. */
+export function readCompanions(folder: string): Companions {
+  const present = COMPANIONS.filter((name) => existsSync(join(folder, name)));
+  return new Map(present.map((name) => [name, readFileSync(join(folder, name))]));
 }
 
 function saveWeights(parameters: ReadonlyMap<string, Tensor>, folder: string, shardBytes: number): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileError } from "./file-error.js";
@@ -35,11 +35,13 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
  * Makes a folder that is complete or absent. `fill` writes into a temporary folder beside the target; every
  * file is forced to disk before the folder takes its name. What a failed `fill` left behind is removed.
  *
- * @throws {TrainingError} `ERR_FOLDER_EXISTS` when `path` is there already: a complete folder is never replaced
+ * @param options `replace` exchanges a folder that is there already for the new one, once that is complete
+ * @throws {TrainingError} `ERR_FOLDER_EXISTS` when `path` is there already and is not to be replaced
  */
 export async function writeFolderAtomic(
   path: string,
   fill: (folder: string) => Promise<void> | void,
+  { replace = false }: { replace?: boolean } = {},
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -47,7 +49,14 @@ export async function writeFolderAtomic(
     await mkdir(temporary);
     await fill(temporary);
     await syncTree(temporary);
-    await rename(temporary, path);
+    if (replace && existsSync(path)) {
+      const old = temporaryName(path);
+      await rename(path, old);
+      await rename(temporary, path);
+      await rm(old, { recursive: true, force: true });
+    } else {
+      await rename(temporary, path);
+    }
     syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
@@ -60,7 +69,7 @@ export function isTemporaryName(name: string): boolean {
   return /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
 }
 
-function temporaryName(path: string): string {
+export function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
 }
 

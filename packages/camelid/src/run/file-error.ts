@@ -7,7 +7,7 @@ import { CamelidError, TrainingError } from "../errors.js";
 export function fileError(error: unknown, path: string): unknown {
   if (error instanceof CamelidError || !(error instanceof Error)) return error;
   const details = { where: path, cause: error };
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (systemCode(error)) {
     case "ENOSPC":
     case "EDQUOT":
       return new TrainingError("ERR_DISK_FULL", "the disk is full; the file was not written.", {
@@ -30,4 +30,11 @@ export function fileError(error: unknown, path: string): unknown {
     default:
       return error;
   }
+}
+
+/** The engine wraps what the system said about a weight file in an error of its own. */
+function systemCode(error: Error): string | undefined {
+  const { cause } = error;
+  const inner = cause instanceof Error && "syscall" in cause ? cause : error;
+  return (inner as NodeJS.ErrnoException).code;
 }

@@ -11,7 +11,8 @@ import { AppendFile } from "./append-file.js";
  *     # resumed after step 1
  *     2: 16 7020 311 5
  *
- * Row numbers count from 0 in the data file named in the first line (ids in the data need not be unique).
+ * Row numbers are lines of the data file named in the first line, counted from 0; in a JSON array, its items (ids in the
+ * data need not be unique).
  * About 6 bytes a row: two epochs over 326,154 rows take 4 MB.
  */
 export class LineageWriter {

@@ -2,11 +2,14 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } fro
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { AppendFile } from "./append-file.js";
-import { isTemporaryName, writeFileAtomic } from "./atomic-write.js";
+import { isTemporaryName, writeFileAtomic, writeFolderAtomic } from "./atomic-write.js";
+import { removeLeftovers, removeOldCheckpoints, setCheckpointAside } from "./checkpoint-folder.js";
 import { eventsFormat, type NewEvent } from "./events.js";
 import { fileError } from "./file-error.js";
 import { toJsonLine } from "./json-numbers.js";
 import { LineageWriter } from "./lineage.js";
+import { type Replay, ReplayRun } from "./replay-run.js";
+import type { Run } from "./run.js";
 
 export interface OpenRunOptions {
   /** The recipe's name: `sft`. */
@@ -24,6 +27,10 @@ export interface OpenRunOptions {
   /** What differs from the settings before, each as `key: before -> after`. */
   settingsChanged?: readonly string[];
   environment?: Readonly<Record<string, string | number | boolean>>;
+  /** Damaged checkpoints that were passed over: they lose their names, so that the run can write these steps again. */
+  setAside?: readonly string[];
+  /** Recompute steps of the run that this folder holds; nothing is written. */
+  replay?: Replay;
 }
 
 /**
@@ -38,11 +45,11 @@ export interface OpenRunOptions {
  * @throws {TrainingError} `ERR_NOT_WRITABLE`, `ERR_DISK_FULL`
  */
 export function openRun(path: string, options: OpenRunOptions): Run {
-  return new Run(path, options);
+  return options.replay === undefined ? new RunDirectory(path, options) : new ReplayRun(path, options.replay);
 }
 
 /** A run being written. Disposing one that was not ended writes `run-end` with status `failed`. */
-export class Run {
+class RunDirectory implements Run {
   readonly path: string;
   readonly #events: AppendFile;
   readonly #createdFolders: boolean;
@@ -61,6 +68,8 @@ export class Run {
     try {
       // mkdir tells the first folder it made; undefined when all were there.
       this.#createdFolders = mkdirSync(this.path, { recursive: true }) !== undefined;
+      if (this.#resumed) removeLeftovers(this.path);
+      for (const checkpoint of options.setAside ?? []) setCheckpointAside(checkpoint);
       writeFileAtomic(join(this.path, "settings.json"), settingsJson(options));
       this.#events = new AppendFile(join(this.path, "events.jsonl"));
     } catch (error) {
@@ -78,7 +87,6 @@ export class Run {
     });
   }
 
-  /** Appends one event; `time` is added. NaN and infinities are written as strings. */
   log(event: NewEvent): void {
     if (event.event === "step-end") this.#step = event.step;
     if (event.event !== "run-start" && event.event !== "warning-raised") this.#hasProgress = true;
@@ -86,10 +94,6 @@ export class Run {
     this.#events.append(toJsonLine({ event: name, time: new Date().toISOString(), ...fields }));
   }
 
-  /**
-   * Opens the record of rows by step.
-   * @param dataFile what row numbers refer to: name and hash of the data
-   */
   openLineage(dataFile: string): LineageWriter {
     if (this.#lineage === undefined) {
       this.#lineage = new LineageWriter(join(this.path, "lineage"), dataFile);
@@ -98,22 +102,28 @@ export class Run {
     return this.#lineage;
   }
 
-  checkpointPath(step: number): string {
-    return join(this.path, "checkpoints", `step-${step}`);
-  }
-
   get finalPath(): string {
     return join(this.path, "final");
   }
 
-  /** Writes a file of the run folder as a whole or not at all: `report.html`. */
   writeFile(name: string, data: string | Uint8Array): string {
     const path = join(this.path, name);
     writeFileAtomic(path, data);
     return path;
   }
 
-  /** Writes `run-end`. The last call of a run; what `using` does afterwards is only to close files. */
+  async writeFolder(name: string, fill: (folder: string) => Promise<void> | void): Promise<string> {
+    const path = join(this.path, name);
+    // After a power cut, no checkpoint may be newer than the record of its own steps.
+    this.#sync();
+    await writeFolderAtomic(path, fill, { replace: true });
+    return path;
+  }
+
+  removeOldCheckpoints(keep: number): void {
+    removeOldCheckpoints(this.path, keep);
+  }
+
   end(status: "completed" | "interrupted" | "failed", error?: { code?: string; message: string }): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -125,6 +135,10 @@ export class Run {
       duration_ms: Date.now() - this.#started,
       ...details,
     });
+    this.#sync();
+  }
+
+  #sync(): void {
     this.#events.sync();
     this.#lineage?.sync();
   }
@@ -133,6 +147,8 @@ export class Run {
     const failedBeforeAnything = !this.#ended && !this.#hasProgress && !this.#resumed;
     try {
       if (!this.#ended && !failedBeforeAnything) this.end("failed");
+    } catch {
+      // An error is on its way already, often the very one that keeps this event from being written: a full disk.
     } finally {
       this.#events.close();
       this.#lineage?.close();

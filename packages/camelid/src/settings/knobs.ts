@@ -163,9 +163,14 @@ export const knobs = {
   ),
 
   saveEverySteps: knob(positiveInt.nullable().default(null), {
-    help: "Write a checkpoint every so many steps; none saves at the end only.",
+    help: "Write a checkpoint every so many steps; none saves only when interrupted, and the result.",
     group: saving,
     alsoKnownAs: ["save_steps", "save_every", "checkpointing_steps"],
+  }),
+  keepCheckpoints: knob(positiveInt.nullable().default(2), {
+    help: "How many of the newest checkpoints to keep; none keeps all. The result in final/ always stays.",
+    group: saving,
+    alsoKnownAs: ["save_total_limit", "keep_last", "checkpoint_limit"],
   }),
 
   beta: knob(z.number().positive().default(0.1), {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Replay } from "../run/replay-run.js";
 import type { Origin } from "./origin.js";
 
 /**
@@ -40,6 +41,8 @@ export interface RecipeContext {
   readonly origins: Readonly<Record<string, Origin>>;
   /** Continue the run in `settings.out` from its last complete checkpoint. */
   readonly resume: boolean;
+  /** Recompute a step of the run in `settings.out`; `openRun` then gives a run that writes nothing. */
+  readonly replay?: Replay;
   /** Aborted when the run should stop after the current step and save. */
   readonly signal: AbortSignal;
   /** How to show progress: a live line, plain lines, JSON lines, or not at all. */

@@ -4,6 +4,7 @@ import { availableParallelism, cpus } from "node:os";
 import type { Device, DType } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { SettingsError } from "../errors.js";
+import { camelidVersion } from "../run/version.js";
 
 export interface MachineSettings {
   device: string;
@@ -37,6 +38,7 @@ export function prepareMachine(settings: MachineSettings): Machine {
     environment: {
       device,
       threads: torch.getNumThreads(),
+      camelid: camelidVersion(),
       libtorch: version,
       cpu: `${cpus()[0]?.model.trim() ?? "unknown"} (${cpuCapability})`,
       node: process.version,

@@ -26,6 +26,11 @@ export interface Adamw extends Disposable {
   update(learningRate: number, maxGradNorm: number | null): Tensor;
   /** Everything that continuing needs, by name: moments, masters, step. */
   state(): Map<string, Tensor>;
+  /**
+   * Sets the fp32 masters, where there are any, from weights of more precision than the parameters have. Names that have no
+   * master are passed over; every tensor given is disposed.
+   */
+  setMasters(weights: Iterable<readonly [string, Tensor]>): void;
   /** Takes over what `state` returned in another process. */
   loadState(state: ReadonlyMap<string, Tensor>): void;
 }
@@ -131,6 +136,16 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
         if (weight !== parameter) state.set(`master.${name}`, weight);
       }
       return state;
+    },
+    setMasters(weights) {
+      const masters = new Map(
+        slots.flatMap(({ name, parameter, weight }) => (weight === parameter ? [] : [[name, weight]])),
+      );
+      if (masters.size === 0) return;
+      for (const [name, tensor] of weights) {
+        masters.get(name)?.copy_(tensor);
+        tensor.dispose();
+      }
     },
     loadState(state) {
       torch.noGrad(() => {

@@ -1,0 +1,55 @@
+import { closeSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { SettingsError } from "../errors.js";
+import { temporaryName } from "./atomic-write.js";
+import { fileError } from "./file-error.js";
+
+/**
+ * Refuses an `--out` that could not be written in the end, before any work goes into it. An older output is replaced; what
+ * the command reads is not.
+ * @param inputs files that the command reads
+ * @throws {SettingsError} `ERR_OUT_NOT_FILE`, `ERR_OUT_FOLDER`, `ERR_OUT_IS_INPUT`
+ * @throws {TrainingError} `ERR_NOT_WRITABLE`, `ERR_DISK_FULL`
+ */
+export function checkOutputFile(path: string, inputs: readonly string[]): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) {
+    throw new SettingsError("ERR_OUT_NOT_FILE", "the output path is a folder.", {
+      where: path,
+      fix: "give --out the name of a file.",
+    });
+  }
+  const taken = found === undefined ? undefined : inputs.find((input) => isSameFile(input, path));
+  if (taken !== undefined) {
+    throw new SettingsError("ERR_OUT_IS_INPUT", "the output would replace the input file.", {
+      where: path,
+      fix: "choose another --out.",
+    });
+  }
+  if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) {
+    throw new SettingsError("ERR_OUT_FOLDER", "the folder of the output file does not exist.", {
+      where: dirname(path),
+      fix: "make it, or choose another --out.",
+    });
+  }
+  tryWriting(path);
+}
+
+function isSameFile(input: string, path: string): boolean {
+  try {
+    return realpathSync(input) === realpathSync(path);
+  } catch {
+    return false; // an input that is not there is told by its reader
+  }
+}
+
+/** Permissions alone do not tell: the file system may be read-only. */
+function tryWriting(path: string): void {
+  const probe = temporaryName(path);
+  try {
+    closeSync(openSync(probe, "wx"));
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  rmSync(probe, { force: true });
+}
