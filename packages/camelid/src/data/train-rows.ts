@@ -2,7 +2,6 @@
 import { DataError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type TokenRow, trainedTokens } from "./collate.js";
-import { rowsFingerprint } from "./fingerprint.js";
 import type { RowOrigin } from "./conversation.js";
 import { rowsFingerprint } from "./fingerprint.js";
 import { fileStem, readConversations } from "./read-conversations.js";
