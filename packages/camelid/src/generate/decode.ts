@@ -36,7 +36,9 @@ export async function generateGreedy(
   options: DecodeOptions,
 ): Promise<Decoded[]> {
   const { batchSize = 16 } = options;
-  prompts.forEach((prompt, index) => checkPrompt(prompt, index, model.config.maxPositionEmbeddings));
+  for (const [index, prompt] of prompts.entries()) {
+    checkPrompt(prompt, index, model.config.maxPositionEmbeddings);
+  }
   const results: Decoded[] = [];
   for (let at = 0; at < prompts.length && !options.signal?.aborted; at += batchSize) {
     results.push(...(await decodeBatch(model, prompts.slice(at, at + batchSize), options)));
@@ -108,7 +110,9 @@ function nextTokens(
   return torch.noGrad(() => {
     using _ = torch.tensorScope();
     const packed = packRows(rows, model.device, cache.lengths);
-    const hidden = model.hiddenStates(packed, cache).indexSelect(0, lastPositions(packed.lengths, model.device));
+    const hidden = model
+      .hiddenStates(packed, cache)
+      .indexSelect(0, lastPositions(packed.lengths, model.device));
     return torch.linear(hidden, model.headWeight).argmax(-1).toArray();
   });
 }
@@ -130,9 +134,13 @@ function checkPrompt(prompt: ArrayLike<number>, index: number, context: number):
     });
   }
   if (prompt.length >= context) {
-    throw new DataError("ERR_PROMPT_TOO_LONG", `the prompt has ${prompt.length} tokens, the model's context ${context}.`, {
-      where: `prompt ${index + 1}`,
-      fix: "shorten the prompt, or use a model with a longer context.",
-    });
+    throw new DataError(
+      "ERR_PROMPT_TOO_LONG",
+      `the prompt has ${prompt.length} tokens, the model's context ${context}.`,
+      {
+        where: `prompt ${index + 1}`,
+        fix: "shorten the prompt, or use a model with a longer context.",
+      },
+    );
   }
 }

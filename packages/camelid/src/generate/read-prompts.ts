@@ -12,8 +12,8 @@ export interface Prompt {
 const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });
 const id = z.union([z.string(), z.number()]).optional();
 const PromptRow = z.union([
-  z.object({ id, messages: z.array(message).min(1) }),
-  z.object({ id, prompt: z.string() }),
+  z.object({ id, messages: z.array(message).min(1), prompt: z.undefined().optional() }),
+  z.object({ id, prompt: z.string(), messages: z.undefined().optional() }),
 ]);
 
 /** @throws {DataError} ERR_PROMPT_SHAPE with the line, ERR_NO_ROWS, and what reading the file throws */
@@ -24,14 +24,18 @@ export async function readPrompts(file: string): Promise<Prompt[]> {
     if (!row.success) {
       throw new DataError("ERR_PROMPT_SHAPE", "the row is not a prompt.", {
         where: `${origin.file} ${origin.unit} ${origin.line}`,
-        fix: 'give it "messages": [{"role": "user", "content": "..."}], or "prompt": "text to be continued".',
+        fix: 'give it "messages": [{"role": "user", "content": "..."}], or "prompt": "text to be continued", not both.',
       });
     }
-    const content = "messages" in row.data ? { messages: row.data.messages } : { text: row.data.prompt };
+    const { messages, prompt } = row.data;
+    const content = messages === undefined ? { text: prompt } : { messages };
     prompts.push({ id: String(row.data.id ?? prompts.length), content });
   }
   if (prompts.length === 0) {
-    throw new DataError("ERR_NO_ROWS", "the file holds no prompts.", { where: file, fix: "write one JSON object a line." });
+    throw new DataError("ERR_NO_ROWS", "the file holds no prompts.", {
+      where: file,
+      fix: "write one JSON object a line.",
+    });
   }
   return prompts;
 }

@@ -1,7 +1,6 @@
-import { closeSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdtempSync, realpathSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { SettingsError } from "../errors.js";
-import { temporaryName } from "./atomic-write.js";
 import { fileError } from "./file-error.js";
 
 /**
@@ -45,11 +44,9 @@ function isSameFile(input: string, path: string): boolean {
 
 /** Permissions alone do not tell: the file system may be read-only. */
 function tryWriting(path: string): void {
-  const probe = temporaryName(path);
   try {
-    closeSync(openSync(probe, "wx"));
+    rmdirSync(mkdtempSync(join(dirname(path), ".camelid-")));
   } catch (error) {
     throw fileError(error, path);
   }
-  rmSync(probe, { force: true });
 }

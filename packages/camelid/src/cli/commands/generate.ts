@@ -7,6 +7,7 @@ import { checkVocabulary } from "../../model/check-vocabulary.js";
 import { loadModel } from "../../model/load.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { nextTurn } from "../../run/interrupt.js";
+import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
 import { knob } from "../../settings/knob.js";
 import { knobs } from "../../settings/knobs.js";
@@ -22,7 +23,11 @@ const settings = z.strictObject({
     group: "Model and data",
     placeholder: "file",
   }),
-  out: knob(z.string().min(1), { help: "JSONL file to write.", group: "Model and data", placeholder: "file" }),
+  out: knob(z.string().min(1), {
+    help: "JSONL file to write.",
+    group: "Model and data",
+    placeholder: "file",
+  }),
   maxNewTokens: knobs.maxNewTokens,
   batchSize: knob(z.int().positive().default(16), {
     help: "Prompts decoded together.",
@@ -41,6 +46,7 @@ export function command(): Command {
 }
 
 async function run(settings_: z.output<typeof settings>, context: RecipeContext): Promise<RunOutcome> {
+  checkOutputFile(settings_.out, [settings_.prompts]);
   const prompts = await readPrompts(settings_.prompts);
   const machine = prepareMachine(settings_);
   const tokenizer = await loadTokenizer(settings_.model);
@@ -48,11 +54,20 @@ async function run(settings_: z.output<typeof settings>, context: RecipeContext)
   checkVocabulary(tokenizer, model.config, settings_.model);
   const ids = await promptIds(prompts, tokenizer);
 
-  using progress = new Progress({ label: "generate", unit: "prompt", total: prompts.length, mode: context.output });
+  using progress = new Progress({
+    label: "generate",
+    unit: "prompt",
+    total: prompts.length,
+    mode: context.output,
+  });
   const lines: string[] = [];
   for (let at = 0; at < ids.length && !context.signal.aborted; at += settings_.batchSize) {
     const batch = ids.slice(at, at + settings_.batchSize);
-    const decoded = await generateGreedy(model, batch, { ...settings_, signal: context.signal, onStep: nextTurn });
+    const decoded = await generateGreedy(model, batch, {
+      ...settings_,
+      signal: context.signal,
+      onStep: nextTurn,
+    });
     if (context.signal.aborted) break; // texts cut by Ctrl+C are not what the model would have said
     decoded.forEach(({ outputIds, finishReason }, i) => {
       lines.push(

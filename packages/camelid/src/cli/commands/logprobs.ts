@@ -7,6 +7,7 @@ import { checkVocabulary } from "../../model/check-vocabulary.js";
 import { loadModel } from "../../model/load.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { nextTurn } from "../../run/interrupt.js";
+import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
 import { knob } from "../../settings/knob.js";
 import { knobs } from "../../settings/knobs.js";
@@ -18,7 +19,11 @@ import { recipeCommand } from "../recipe-command.js";
 const settings = z.strictObject({
   model: knobs.model,
   data: knobs.data,
-  out: knob(z.string().min(1), { help: "JSONL file to write.", group: "Model and data", placeholder: "file" }),
+  out: knob(z.string().min(1), {
+    help: "JSONL file to write.",
+    group: "Model and data",
+    placeholder: "file",
+  }),
   onBad: knobs.onBad,
   maxSeqLen: knobs.maxSeqLen,
   microBatchSize: knobs.microBatchSize,
@@ -37,6 +42,7 @@ export function command(): Command {
 }
 
 async function run(settings_: z.output<typeof settings>, context: RecipeContext): Promise<RunOutcome> {
+  checkOutputFile(settings_.out, [settings_.data]);
   const machine = prepareMachine(settings_);
   const tokenizer = await loadTokenizer(settings_.model);
   const { rows } = await readConversations(settings_.data, settings_);
