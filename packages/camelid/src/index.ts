@@ -48,7 +48,15 @@ export {
 } from "./data/render.js";
 export { rowsOfStep } from "./data/sampler.js";
 export { readTrainRows, type SourceAccount, type TrainRows } from "./data/train-rows.js";
+export { type BpeTrainingSettings, type TrainedBpe, trainByteLevelBpe } from "./tokenizer/bpe-trainer.js";
 export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
+export { tuluTemplate } from "./tokenizer/tulu-template.js";
+export {
+  effectiveChatTemplate,
+  type TokenizerFolderSettings,
+  writeChatTemplate,
+  writeTokenizerFolder,
+} from "./tokenizer/write-tokenizer.js";
 
 // Models: Hugging Face folders, forward passes, log-probabilities.
 

@@ -7,8 +7,8 @@ import type { TextRenderer } from "./trained-ranges.js";
 
 /** How a template lays out one sequence of roles, as long as it copies contents without looking into them. */
 export interface Skeleton {
-  /** The segments of these messages, or undefined when `rendered` is not what this skeleton gives for them. */
-  fill(messages: readonly Message[], rendered: string): RenderedSegment[] | undefined;
+  /** The segments of messages with these roles. */
+  fill(messages: readonly Message[]): RenderedSegment[];
 }
 
 /** Template text as it stands, or the place of a message's content. */
@@ -53,25 +53,15 @@ export function learnSkeleton(
     const message = next++;
     return { message, role: segment.role, trained: segment.trained, trim: contents[message]!.trim };
   });
-  return { fill: (row, expected) => fill(parts, row, expected) };
+  return { fill: (row) => fill(parts, row) };
 }
 
-function fill(
-  parts: readonly Part[],
-  messages: readonly Message[],
-  expected: string,
-): RenderedSegment[] | undefined {
-  const segments: RenderedSegment[] = [];
-  let text = "";
-  for (const part of parts) {
-    const segment =
-      "text" in part
-        ? part
-        : { text: part.trim(messages[part.message]!.content), role: part.role, trained: part.trained };
-    text += segment.text;
-    segments.push(segment);
-  }
-  return text === expected ? segments : undefined;
+function fill(parts: readonly Part[], messages: readonly Message[]): RenderedSegment[] {
+  return parts.map((part) =>
+    "text" in part
+      ? part
+      : { text: part.trim(messages[part.message]!.content), role: part.role, trained: part.trained },
+  );
 }
 
 /** A template may reject the place holders, or not be prefix-faithful; then each row is rendered on its own. */

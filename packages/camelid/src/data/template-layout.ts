@@ -17,9 +17,8 @@ import { promptRenderer, type TextRenderer, trainingRenderer } from "./trained-r
  *   the conversation including it ends. Templates that rewrite earlier turns break this and are refused.
  *
  * Rendering every prefix of every row would cost a template run per message. Most templates only copy contents, so the
- * layout of a sequence of roles is learnt once (`Skeleton`); a row whose rendered text equals the filled skeleton takes
- * its segments from there. The comparison is made for every row: a template that looks into contents falls back to
- * prefixes for the rows where it matters.
+ * layout of a sequence of roles is learnt once (`Skeleton`) and filled in. Where the template's source does not prove
+ * that it only copies, each row is rendered once and compared with the filled skeleton; rows that differ go the long way.
  */
 export function templateLayout(template: ChatTemplate, specials: SpecialMatcher): ChatLayout {
   const training = segmenter(template, specials, trainingRenderer(template, specials), false);
@@ -47,9 +46,12 @@ function segmenter(
     if (!skeletons.has(roles)) skeletons.set(roles, learnSkeleton(render, specials, messages));
     return skeletons.get(roles);
   };
+  const agrees = (segments: readonly RenderedSegment[], messages: readonly Message[]): boolean =>
+    segments.map(({ text }) => text).join("") === template.render(messages, { addGenerationPrompt });
   return (messages) => {
-    const rendered = template.render(messages, { addGenerationPrompt });
-    return skeletonOf(messages)?.fill(messages, rendered) ?? segmentsByRendering(render, specials, messages);
+    const segments = skeletonOf(messages)?.fill(messages);
+    if (segments !== undefined && (template.copiesContents || agrees(segments, messages))) return segments;
+    return segmentsByRendering(render, specials, messages);
   };
 }
 

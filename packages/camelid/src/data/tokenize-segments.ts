@@ -134,16 +134,21 @@ function cutPieces(
 }
 
 async function encodeStretches(pieces: readonly Piece[]): Promise<void> {
-  const byEncoder = new Map<StretchTokenizer, Piece[]>();
+  const byEncoder = new Map<StretchTokenizer, Map<string, Piece[]>>();
   for (const piece of pieces) {
     if (piece.encoder === undefined) continue;
-    const batch = byEncoder.get(piece.encoder);
-    if (batch === undefined) byEncoder.set(piece.encoder, [piece]);
-    else batch.push(piece);
+    const byText = byEncoder.get(piece.encoder) ?? new Map<string, Piece[]>();
+    byEncoder.set(piece.encoder, byText);
+    // Equal stretches cross to the library once: the line feed between two turns comes by the thousand.
+    const sameText = byText.get(piece.text);
+    if (sameText === undefined) byText.set(piece.text, [piece]);
+    else sameText.push(piece);
   }
-  for (const [encoder, batch] of byEncoder) {
-    const encoded = await encoder.encode(batch.map(({ text }) => text));
-    for (const [index, piece] of batch.entries()) piece.encoded = encoded[index];
+  for (const [encoder, byText] of byEncoder) {
+    const encoded = await encoder.encode([...byText.keys()]);
+    for (const [index, sameText] of [...byText.values()].entries()) {
+      for (const piece of sameText) piece.encoded = encoded[index];
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { DataError } from "../errors.js";
+import { copiesContents } from "./template-analysis.js";
 
 /** One message as templates see it. */
 export interface TemplateMessage {
@@ -26,6 +27,8 @@ export interface ChatTemplate {
   readonly source: string;
   /** The template marks what the model itself writes, with transformers' `{% generation %}` tags. */
   readonly marksGeneration: boolean;
+  /** The text between contents depends on the roles alone (see `copiesContents`). */
+  readonly copiesContents: boolean;
   /** @throws {DataError} ERR_CHAT_TEMPLATE when the template raises an exception for these messages */
   render(messages: readonly TemplateMessage[], options?: RenderTemplateOptions): string;
 }
@@ -48,6 +51,7 @@ export function compileChatTemplate(source: string, tokens: TemplateTokens, wher
   return {
     source,
     marksGeneration,
+    copiesContents: copiesContents(compiled.parsed),
     render(messages, { addGenerationPrompt = false, generationMarks = ["", ""] } = {}) {
       return attempt("rejects the conversation", where, () =>
         compiled.render({

@@ -1,8 +1,9 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
 import type { TrainedBpe } from "./bpe-trainer.js";
 import type { Tokenizer } from "./tokenizer.js";
+import { tuluTemplate } from "./tulu-template.js";
 
 export interface TokenizerFolderSettings {
   /** Must be among the trained special tokens. With a BOS, every encoded text starts with it. */
@@ -35,26 +36,28 @@ export async function writeTokenizerFolder(
   await mkdir(folder, { recursive: true });
   await writeJson(join(folder, "tokenizer.json"), tokenizerJson(trained, settings.bosToken));
   await writeJson(join(folder, "tokenizer_config.json"), tokenizerConfig(settings));
-  await writeChatTemplate(folder, settings.chatTemplate);
+  if (settings.chatTemplate !== undefined) await writeChatTemplate(folder, settings.chatTemplate);
+}
+
+/** The template that a model's rows are rendered with: its own, or the Tülu layout as Jinja. */
+export function effectiveChatTemplate(tokenizer: Tokenizer): string {
+  return tokenizer.chatTemplate ?? tuluTemplate(tokenizer);
 }
 
 /**
- * Copies a tokenizer into the folder of a trained model, together with the template it was trained with.
- * tokenizer.json is copied byte for byte, so the fingerprint of its part stays.
+ * Puts a chat template beside a tokenizer that is already in `folder`, for both dialects: a model trained from a base
+ * without one must travel with the template it was trained in, or other software will prompt it differently.
  */
-export async function copyTokenizerFolder(from: Tokenizer, to: string, chatTemplate: string): Promise<void> {
-  await mkdir(to, { recursive: true });
-  await copyFile(join(from.folder, "tokenizer.json"), join(to, "tokenizer.json"));
+export async function writeChatTemplate(folder: string, template: string): Promise<void> {
+  const path = join(folder, "tokenizer_config.json");
   const config = JSON.parse(
-    await readFile(join(from.folder, "tokenizer_config.json"), "utf8").catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return JSON.stringify(tokenizerConfig({}));
-        throw error;
-      },
-    ),
+    await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "{}";
+      throw error;
+    }),
   ) as Record<string, unknown>;
-  await writeJson(join(to, "tokenizer_config.json"), { ...config, chat_template: chatTemplate });
-  await writeFile(join(to, "chat_template.jinja"), chatTemplate);
+  await writeJson(path, { ...config, chat_template: template });
+  await writeFile(join(folder, "chat_template.jinja"), template);
 }
 
 /** The file of record for the library: byte-level BPE without normalizer. */
@@ -112,12 +115,7 @@ function tokenizerConfig(settings: TokenizerFolderSettings): Record<string, unkn
     unk_token: null,
     model_max_length: settings.maxLength ?? 2048,
     clean_up_tokenization_spaces: false,
-    ...(settings.chatTemplate === undefined ? {} : { chat_template: settings.chatTemplate }),
   };
-}
-
-async function writeChatTemplate(folder: string, template: string | undefined): Promise<void> {
-  if (template !== undefined) await writeFile(join(folder, "chat_template.jinja"), template);
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
