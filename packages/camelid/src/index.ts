@@ -30,6 +30,16 @@ export { formatSettings } from "./settings/print.js";
 export type { Preset, Presets, Recipe, RecipeContext, RunOutcome } from "./settings/recipe.js";
 export { type Resolved, type ResolveOptions, resolveSettings } from "./settings/resolve.js";
 
+// Mixing: raw files -> mixture -> train.jsonl, with the books of every row.
+
+export { type Explanation, explain } from "./data/mix/explain.js";
+export type { Manifest } from "./data/mix/manifest.js";
+export { type MixOptions, type MixProgress, mix as mixData } from "./data/mix/mix.js";
+export type { Mixture, MixtureSource } from "./data/mixture.js";
+export { defineMixture, type MixtureInput, readMixtureFile } from "./data/mixture-file.js";
+export type { PreferencePair } from "./data/preference.js";
+export { type PresetMixture, tulu1Mixture, tulu2Mixture } from "./data/presets/tulu.js";
+
 // Tokenizer and data: file -> conversations -> tokens and labels -> micro-batches.
 
 export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";

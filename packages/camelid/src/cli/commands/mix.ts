@@ -23,7 +23,7 @@ interface MixFlags {
   expectReleased: boolean;
   lengths: boolean;
   allowMissing: boolean;
-  onBad: "stop" | "skip";
+  onBad: "stop" | "error" | "skip"; // `error` is what trainers call `stop`
   threads?: number;
   parquet: boolean;
   explain?: string;
@@ -61,7 +61,7 @@ export function command(): Command {
     )
     .addOption(
       new Option("--on-bad <what>", "rows that cannot be read or converted")
-        .choices(["stop", "skip"])
+        .choices(["stop", "error", "skip"])
         .default("stop"),
     )
     .option("--threads <n>", "threads that convert rows; default: the cores, at most 8", wholeNumber)
@@ -92,7 +92,7 @@ async function build(flags: MixFlags): Promise<void> {
     out: flags.out,
     ...(flags.tokenizer !== undefined && { tokenizer: flags.tokenizer }),
     countTokens: flags.lengths,
-    onBad: flags.onBad,
+    onBad: flags.onBad === "skip" ? "skip" : "stop",
     allowFewer: flags.allowMissing,
     threads: flags.threads ?? Math.min(8, availableParallelism()),
     parquet: flags.parquet,
