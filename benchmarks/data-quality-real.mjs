@@ -19,6 +19,7 @@ const { NearDeduplicator } = await load("near-dedup");
 const { Decontaminator } = await load("decontaminate");
 const { readBenchmarkTexts } = await load("benchmark-texts");
 const { DataStatistics } = await load("statistics");
+const { LanguageGuesser } = await load("language-guess");
 
 const rows = readRows();
 const run = (step, some = rows) => {
@@ -63,6 +64,36 @@ console.table(
     ]),
   ),
 );
+
+console.log("\nlanguage guess on TyDiQA dev, right / undetermined / wrong in %");
+console.table(languageAccuracy());
+
+function languageAccuracy() {
+  const codes = { arabic: "ar", bengali: "bn", english: "en", finnish: "fi", indonesian: "id" };
+  Object.assign(codes, { korean: "ko", russian: "ru", swahili: "sw", telugu: "te" });
+  const guesser = new LanguageGuesser();
+  const tally = {};
+  for (const { paragraphs } of json("tydiqa/tydiqa-goldp-v1.1-dev.json.gz").data) {
+    for (const { context, qas } of paragraphs) {
+      for (const { id, question } of qas) {
+        const language = id.split("-")[0];
+        tally[language] ??= { items: 0, questions: [0, 0, 0], passages: [0, 0, 0] };
+        tally[language].items++;
+        for (const [kind, text] of Object.entries({ questions: question, passages: context })) {
+          const guess = guesser.guess(text);
+          tally[language][kind][guess === codes[language] ? 0 : guess === "und" ? 1 : 2]++;
+        }
+      }
+    }
+  }
+  const percent = (counts, items) => counts.map((count) => ((100 * count) / items).toFixed(1)).join(" / ");
+  return Object.fromEntries(
+    Object.entries(tally).map(([language, { items, questions, passages }]) => [
+      language,
+      { items, questions: percent(questions, items), passages: percent(passages, items) },
+    ]),
+  );
+}
 
 function readRows() {
   const all = [];

@@ -5,7 +5,8 @@
  *
  * Rows are made in batches outside the clock: sentences of a 50,000-word vocabulary with a long tail, drawn from 200,000,
  * 1.2 KB a row on average, every eighth row with accents, 3 % exact and 5 % near copies of earlier rows. MB are 10^6 bytes of UTF-8 message text. Decontamination
- * runs against the evaluation files in DIR, or against generated questions of the same number and length.
+ * runs against the evaluation files in DIR, or against generated questions of about their number. Peak RSS is that of the
+ * process so far, generator included: give one step to see its own.
  */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -41,7 +42,7 @@ const makers = {
 };
 
 console.log(`node ${process.version}, ${flags.mb} MB of text`);
-console.log("step                        rows   process  MB/s   setup  finish   overall MB/s   RSS after");
+console.log("step                        rows   process  MB/s   setup  finish   overall MB/s   peak RSS");
 for (const [name, make] of Object.entries(makers)) {
   if (flags.steps && !flags.steps.split(",").some((wanted) => name.includes(wanted))) continue;
   measure(name, make);
@@ -68,7 +69,7 @@ function measure(name, make) {
   const finish = performance.now() - finishStart;
   const rate = (ms) => (bytes / 1000 / ms).toFixed(0).padStart(5);
   const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`.padStart(8);
-  const rss = `${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB`.padStart(11);
+  const rss = `${(process.resourceUsage().maxRSS / 1e3).toFixed(0)} MB`.padStart(11);
   console.log(
     `${name.padEnd(26)}${String(count).padStart(8)} ${seconds(processing)} ${rate(processing)}${seconds(setup)}${seconds(finish)}` +
       `   ${rate(processing + finish).padStart(12)}${rss}   ${outcome(result.summary ?? result)}`,
