@@ -60,6 +60,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/report.js"),
   },
   {
+    name: "demo",
+    summary: "the pipeline in miniature: train a small model and see it learn",
+    group: "Set up",
+    load: () => import("./commands/demo.js"),
+  },
+  {
     name: "doctor",
     summary: "check the installation on one screen",
     group: "Set up",

@@ -1,0 +1,52 @@
+/** The numbers of the demo: sized so that two cores need a few minutes and the result is clear. */
+import type { LlamaConfig } from "../../model/config.js";
+
+/** A million parameters: enough to know the small world by heart. */
+export function demoModel(vocabSize: number): LlamaConfig {
+  return {
+    vocabSize,
+    hiddenSize: 128,
+    intermediateSize: 384,
+    numHiddenLayers: 4,
+    numAttentionHeads: 4,
+    numKeyValueHeads: 4,
+    headDim: 32,
+    maxPositionEmbeddings: 512,
+    rmsNormEps: 1e-5,
+    ropeTheta: 10_000,
+    ropeScaling: { type: "default" },
+    tieWordEmbeddings: true,
+    initializerRange: 0.06,
+    bosTokenId: 0,
+    eosTokenIds: [1],
+    dtype: "float32",
+  };
+}
+
+export const DEMO_VOCABULARY = 2048;
+
+/**
+ * Prose of the valley, once through: the base learns its language and its facts. Small batches and wide initial weights (0.06)
+ * halved the text that it needs.
+ */
+export const BASE_SETTINGS = {
+  epochs: 1,
+  microBatchSize: 16,
+  gradAccumSteps: 1,
+  maxSeqLen: 256,
+  learningRate: 3e-3,
+  warmupRatio: 0.05,
+  betas: [0.9, 0.98] as [number, number],
+  weightDecay: 0.05,
+};
+
+/** Questions and answers, twice through. Twice the rate would learn the rows by heart over the facts of the prose. */
+export const SFT_SETTINGS = {
+  ...BASE_SETTINGS,
+  epochs: 2,
+  microBatchSize: 26,
+  learningRate: 8e-4,
+};
+
+/** Longest answer that anybody in the valley gives. */
+export const MAX_ANSWER_TOKENS = 48;

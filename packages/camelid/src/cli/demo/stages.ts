@@ -1,0 +1,90 @@
+/** The stages of the demo: each takes folders and gives folders, through the same doors that users go through. */
+import { join } from "node:path";
+import * as torch from "@camelid/torch";
+import { renderPrompts } from "../../data/render.js";
+import type { HeldOutQuestion } from "../../demo/instructions.js";
+import { judge, type Verdict } from "../../demo/scoring.js";
+import { generateGreedy } from "../../generate/decode.js";
+import { initModel, loadModel } from "../../model/load.js";
+import { saveModel } from "../../model/save.js";
+import { nextTurn } from "../../run/interrupt.js";
+import { Progress } from "../../run/progress.js";
+import type { Recipe, RecipeContext } from "../../settings/recipe.js";
+import { trainByteLevelBpe } from "../../tokenizer/bpe-trainer.js";
+import { loadTokenizer } from "../../tokenizer/tokenizer.js";
+import { writeTokenizerFolder } from "../../tokenizer/write-tokenizer.js";
+import { DEMO_VOCABULARY, demoModel, MAX_ANSWER_TOKENS } from "./plan.js";
+
+/** A model folder that knows nothing yet: tokenizer from the texts, random weights. */
+export async function makeBlankModel(folder: string, texts: Iterable<string>, seed: number): Promise<void> {
+  const trained = trainByteLevelBpe(texts, { vocabSize: DEMO_VOCABULARY, specialTokens: ["<s>", "</s>"] });
+  await writeTokenizerFolder(folder, trained, { bosToken: "<s>", eosToken: "</s>" });
+  const { vocabSize } = await loadTokenizer(folder);
+  torch.manualSeed(seed);
+  using model = initModel(demoModel(vocabSize));
+  saveModel(model, folder);
+}
+
+/** Runs the sft recipe as `camelid sft` would. @returns the trained model's folder; undefined when interrupted */
+export async function train(
+  recipe: Recipe,
+  settings: Record<string, unknown>,
+  context: RecipeContext,
+): Promise<string | undefined> {
+  const outcome = await recipe.run(recipe.settings.parse(settings), context);
+  return outcome === "completed" ? join(String(settings.out), "final") : undefined;
+}
+
+export interface Answer {
+  question: HeldOutQuestion;
+  output: string;
+  verdict: Verdict;
+}
+
+/** Asks a model every held-out question in the chat format and judges what it says. */
+export async function examine(
+  label: string,
+  folder: string,
+  questions: readonly HeldOutQuestion[],
+  context: Pick<RecipeContext, "signal" | "output">,
+): Promise<Answer[]> {
+  const tokenizer = await loadTokenizer(folder);
+  using model = loadModel(folder, { dtype: "float32" });
+  const prompts = await renderPrompts(
+    questions.map(({ messages }) => messages),
+    tokenizer,
+  );
+  using progress = new Progress({ label, unit: "answer", total: prompts.length, mode: context.output });
+  const answers: Answer[] = [];
+  const batchSize = 50;
+  for (let at = 0; at < prompts.length && !context.signal.aborted; at += batchSize) {
+    const decoded = await generateGreedy(model, prompts.slice(at, at + batchSize), {
+      maxNewTokens: MAX_ANSWER_TOKENS,
+      batchSize,
+      signal: context.signal,
+      onStep: nextTurn,
+    });
+    decoded.forEach(({ outputIds, finishReason }, i) => {
+      const question = questions[at + i]!;
+      const output = tokenizer.decode(outputIds);
+      answers.push({ question, output, verdict: judge(question.expected, output, finishReason) });
+    });
+    progress.update(answers.length);
+  }
+  return answers;
+}
+
+/** How a base model shows what it knows: it carries on with a text. */
+export async function continueTexts(
+  folder: string,
+  texts: readonly string[],
+  maxNewTokens: number,
+): Promise<string[]> {
+  const tokenizer = await loadTokenizer(folder);
+  using model = loadModel(folder, { dtype: "float32" });
+  const encoded = await tokenizer.encodeBatch(texts);
+  const bos = tokenizer.bosTokenId === undefined ? [] : [tokenizer.bosTokenId];
+  const prompts = encoded.map((ids) => [...bos, ...ids]);
+  const decoded = await generateGreedy(model, prompts, { maxNewTokens, batchSize: 50, onStep: nextTurn });
+  return decoded.map(({ outputIds }) => tokenizer.decode(outputIds));
+}
