@@ -7,7 +7,9 @@ try {
   const report = JSON.parse(readFileSync(file, "utf8"));
   const skipped = report.numPendingTests + (report.numTodoTests ?? 0);
   // A suite that could not even be collected has no failed test of its own.
-  const brokenSuites = report.testResults.filter((suite) => suite.status === "failed" && suite.assertionResults.length === 0);
+  const brokenSuites = report.testResults.filter(
+    (suite) => suite.status === "failed" && suite.assertionResults.length === 0,
+  );
   counts = { passed: report.numPassedTests, failed: report.numFailedTests + brokenSuites.length, skipped };
 } catch {
   console.log("the tests left no report");

@@ -19,27 +19,44 @@ console.log(`Set-up is complete (${seconds()}).`);
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > 20 || (major === 20 && minor >= 19)) return;
-  fail(`Node.js ${process.versions.node} is too old; 20.19 or newer is needed.`, "install it from https://nodejs.org, or with your system's packages.");
+  fail(
+    `Node.js ${process.versions.node} is too old; 20.19 or newer is needed.`,
+    "install it from https://nodejs.org, or with your system's packages.",
+  );
 }
 
 /** `npm ci` when the lock file is not the one that node_modules was made from. */
 function installDependencies() {
   const stamp = `${root}node_modules/.camelid-lock`;
-  const lock = createHash("sha256").update(readFileSync(`${root}package-lock.json`)).digest("hex");
+  const lock = createHash("sha256")
+    .update(readFileSync(`${root}package-lock.json`))
+    .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   step("installing dependencies");
-  run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], "check the network, and that the folder is writable.");
+  run(
+    "npm",
+    ["ci", "--no-fund", "--no-audit", "--loglevel=error"],
+    "check the network, and that the folder is writable.",
+  );
   writeFileSync(stamp, lock);
 }
 
 function build() {
   step("building TypeScript");
-  run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-b"], "this is a fault of the sources; please report it.");
+  run(
+    process.execPath,
+    [`${root}node_modules/typescript/bin/tsc`, "-b"],
+    "this is a fault of the sources; please report it.",
+  );
 }
 
 function setUpTorch() {
   step("preparing libtorch");
-  run(process.execPath, [`${root}packages/torch/dist/setup/main.js`], "the message above says what is missing.");
+  run(
+    process.execPath,
+    [`${root}packages/torch/dist/setup/main.js`],
+    "the message above says what is missing.",
+  );
 }
 
 function run(command, args, advice) {

@@ -23,7 +23,10 @@ export function demoModel(vocabSize: number): LlamaConfig {
   };
 }
 
+/** An upper limit: pieces of the valley's texts run out near 1,380. */
 export const DEMO_VOCABULARY = 2048;
+
+export const CORPUS_DOCUMENTS = 16_000;
 
 /**
  * Prose of the valley, once through: the base learns its language and its facts. Small batches and wide initial weights (0.06)
