@@ -5,7 +5,7 @@ import type { Message } from "./conversation.js";
 import type { Range } from "./segments.js";
 
 /** A rendered conversation and the stretches of it that the model itself writes. */
-export interface RenderedText {
+interface RenderedText {
   readonly text: string;
   readonly trained: readonly Range[];
 }

@@ -3,12 +3,12 @@ import { DataError } from "../errors.js";
 import { copiesContents } from "./template-analysis.js";
 
 /** One message as templates see it. */
-export interface TemplateMessage {
+interface TemplateMessage {
   readonly role: string;
   readonly content: string;
 }
 
-export interface RenderTemplateOptions {
+interface RenderTemplateOptions {
   /** End with the header of an assistant turn, ready for the model to answer. */
   addGenerationPrompt?: boolean;
   /** Characters to print where `{% generation %}` and `{% endgeneration %}` stand. */

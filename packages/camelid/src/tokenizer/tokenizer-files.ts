@@ -61,7 +61,7 @@ const TokenizerConfigSchema = z.looseObject({
 
 export type AddedToken = z.output<typeof AddedTokenSchema>;
 export type TokenizerJson = z.output<typeof TokenizerJsonSchema>;
-export type TokenizerConfig = z.output<typeof TokenizerConfigSchema>;
+type TokenizerConfig = z.output<typeof TokenizerConfigSchema>;
 
 /**
  * @throws {DataError} ERR_TOKENIZER_MISSING, ERR_TOKENIZER_INVALID

@@ -8,14 +8,14 @@ import type { TokenizerFiles, TokenizerJson } from "./tokenizer-files.js";
 import { readTokenizerFiles } from "./tokenizer-files.js";
 
 /** Options of `encode`; both are off unless asked for, so text is text. */
-export interface EncodeOptions {
+interface EncodeOptions {
   /** Put the ids of the file's post-processor around the text: for Llama, BOS in front. */
   addSpecialTokens?: boolean;
   /** Turn the text of special tokens into their ids, as Hugging Face does by default. */
   parseSpecialTokens?: boolean;
 }
 
-export interface DecodeOptions {
+interface DecodeOptions {
   /** Leave special tokens out; on unless said otherwise. */
   skipSpecialTokens?: boolean;
 }

@@ -61,7 +61,7 @@ export async function writeChatTemplate(folder: string, template: string): Promi
 }
 
 /** The file of record for the library: byte-level BPE without normalizer. */
-export function tokenizerJson(trained: TrainedBpe, bosToken?: string): object {
+function tokenizerJson(trained: TrainedBpe, bosToken?: string): object {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
   return {
     version: "1.0",
