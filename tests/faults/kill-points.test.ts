@@ -18,17 +18,16 @@ beforeAll(async () => {
 describe.skipIf(!existsSync(builtProgram))("a run that is killed again and again", () => {
   test("equals an unbroken one, over 20 random points of training and saving", async () => {
     const flags =
-      "--micro-batch-size 2 --grad-accum-steps 2 --epochs 2 --learning-rate 1e-2 --threads 1 --save-every-steps 2";
+      "--micro-batch-size 2 --grad-accum-steps 2 --learning-rate 1e-2 --threads 1 --save-every-steps 2";
     const words = ["sft", "--model", tiny.model, "--data", tiny.data, ...flags.split(" ")];
-    // A checkpoint takes about 40 changes of the disk, the two steps before it 4.
-    const { done, completed } = await killAndContinue({
-      kills: 20,
-      seed: 20,
-      span: 130,
-      words,
+    // A checkpoint takes about 130 changes of the disk, the two steps before it 4.
+    const { done, inSaving, withCheckpoint, completed } = await killAndContinue({
+      ...{ kills: 20, seed: 20, span: 500, words },
       folder: root,
     });
     expect(done).toBe(20);
-    expect(completed).toBeGreaterThan(0);
+    expect(inSaving, "killed while saving").toBeGreaterThan(10);
+    expect(withCheckpoint, "killed with a checkpoint to go back to").toBeGreaterThan(10);
+    expect(completed).toBeGreaterThan(1);
   }, 300_000);
 });

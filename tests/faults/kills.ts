@@ -1,6 +1,8 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { listCheckpoints } from "camelid";
 import { expect } from "vitest";
+import { isTemporaryName } from "../../packages/camelid/src/run/atomic-write.js";
 import { random } from "../tiny-model.js";
 import { expectNothingHalf, traceOf, train } from "./training.js";
 
@@ -19,7 +21,8 @@ export interface KillOptions {
 /**
  * Kills and continues; at every stop nothing half-written may have a name, and every run that gets to its end must equal the
  * unbroken one bit for bit.
- * @returns how many kills hit, and how many runs were completed in spite of them
+ * @returns how many kills hit; how many of them in the middle of saving a checkpoint, and after a checkpoint to go back to;
+ *   how many runs were completed in spite of them
  */
 export async function killAndContinue({ kills, seed, span, words, folder }: KillOptions) {
   const reference = join(folder, "unbroken");
@@ -30,7 +33,7 @@ export async function killAndContinue({ kills, seed, span, words, folder }: Kill
   const next = random(seed);
   const newRun = (): string => join(mkdtempSync(join(folder, "killed-")), "run");
   let out = newRun();
-  let [done, completed] = [0, 0];
+  let [done, inSaving, withCheckpoint, completed] = [0, 0, 0, 0];
   const compare = async (): Promise<void> => {
     expect(await traceOf(out)).toEqual(expected);
     completed++;
@@ -44,6 +47,8 @@ export async function killAndContinue({ kills, seed, span, words, folder }: Kill
     await expectNothingHalf(out);
     if (ended.signal === "SIGKILL") {
       done++;
+      if (isSaving(out)) inSaving++;
+      if (listCheckpoints(out).length > 0) withCheckpoint++;
       continue;
     }
     // Killed between its last event and its report, a run is complete all the same.
@@ -57,5 +62,10 @@ export async function killAndContinue({ kills, seed, span, words, folder }: Kill
     expect(last.code === 0 || last.text.includes("ERR_RUN_COMPLETE"), last.text).toBe(true);
     await compare();
   }
-  return { done, completed };
+  return { done, inSaving, withCheckpoint, completed };
+}
+
+function isSaving(run: string): boolean {
+  const folder = join(run, "checkpoints");
+  return existsSync(folder) && readdirSync(folder).some(isTemporaryName);
 }

@@ -24,12 +24,14 @@ test.each(["fp32", "bf16", "bf16-mixed"])(
       --save-every-steps 2 --precision ${precision}`;
     const words = ["sft", "--model", tiny.model, "--data", tiny.data, ...flags.split(/\s+/)];
     const kills = Math.ceil(KILLS / 3);
-    const { done, completed } = await killAndContinue({
-      ...{ kills, seed: kills, span: 130, words },
+    const { done, inSaving, completed } = await killAndContinue({
+      ...{ kills, seed: kills, span: 500, words },
       folder: mkdtempSync(join(root, `${precision}-`)),
     });
     expect(done).toBe(kills);
-    console.log(`${precision}: ${done} kills, ${completed} runs completed in spite of them`);
+    console.log(
+      `${precision}: ${done} kills, ${inSaving} of them while saving; ${completed} runs completed in spite of them`,
+    );
   },
   7_200_000,
 );

@@ -26,7 +26,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
     syncFolder(dirname(path));
   } catch (error) {
     if (fd !== undefined) closeSync(fd);
-    rmSync(temporary, { force: true });
+    tryTo(() => rmSync(temporary, { force: true }));
     throw fileError(error, path);
   }
 }
@@ -59,7 +59,7 @@ export async function writeFolderAtomic(
     }
     syncFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw fileError(error, path);
   }
 }
@@ -69,7 +69,14 @@ export function isTemporaryName(name: string): boolean {
   return /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
 }
 
-export function temporaryName(path: string): string {
+/** Cleaning up after an error must not hide it: on a read-only disk nothing can be removed either. */
+function tryTo(cleanUp: () => void): void {
+  try {
+    cleanUp();
+  } catch {}
+}
+
+function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
 }
 
