@@ -159,7 +159,7 @@ describe("the preference pairs", () => {
   it("cover every aspect and no held-out prompt", () => {
     expect(preferences.train.length).toBe(800);
     expect(new Set(preferences.train.map(({ aspect }) => aspect))).toEqual(
-      new Set(["polite", "concise", "refuses", "helps"]),
+      new Set(["polite", "concise", "refuses", "helps", "obeys"]),
     );
     const prompts = new Set(preferences.train.map(({ chosen }) => promptKey(chosen.slice(0, -1))));
     const held = [...instructions.heldOut, ...preferences.pleas];

@@ -14,7 +14,7 @@ import type { Expectation } from "./scoring.js";
 import { capitalised, type Law, type World } from "./world.js";
 
 /** What the chosen side does better. */
-export type Aspect = "polite" | "concise" | "refuses" | "helps";
+export type Aspect = "polite" | "concise" | "refuses" | "helps" | "obeys";
 
 /** One pair; both sides begin with the same turns and differ in the last one. */
 export interface PreferenceRow {
@@ -40,7 +40,8 @@ export interface PreferenceData {
 
 /**
  * Pairs for preference training: courteous over curt, brief over talkative, refusing what the law forbids over giving
- * in to pleading, and helping with what is allowed over refusing it. No pair touches a held-out fact.
+ * in to pleading, helping with what is allowed over refusing it,
+ * and the style that a system turn asks for over courtesy. No pair touches a held-out fact.
  */
 export function makePreferences(
   world: World,
@@ -63,15 +64,11 @@ export function makePreferences(
       used,
     );
 
-  for (const [kind, share] of [
-    ["recall", 0.4],
-    ["place", 0.1],
-    ["craft", 0.1],
-  ] as const) {
+  for (const [kind, share] of SHARES) {
     for (const { messages, expected } of draw(kind, Math.round(pairs * share))) {
       const { answer } = expected;
-      const [aspect, worse] = random.pick(worseAnswers(kind, answer));
-      drafts.push(pair(aspect, messages, courteous(answer, kind), worse));
+      const [aspect, better, worse] = random.pick(sides(kind, answer));
+      drafts.push(pair(aspect, messages, better, worse));
     }
   }
   const [known, unknown] = [world.laws.slice(0, -3), world.laws.slice(-3)];
@@ -92,16 +89,30 @@ export function makePreferences(
   return { train, pleas: heldOutPleas };
 }
 
-function worseAnswers(kind: Kind, answer: string): readonly (readonly [Aspect, string])[] {
-  if (kind === "craft")
+/** The rest of the pairs are pleas. */
+const SHARES: readonly (readonly [Kind, number])[] = [
+  ["recall", 0.3],
+  ["follow-up", 0.1],
+  ["compare", 0.05],
+  ["place", 0.05],
+  ["craft", 0.1],
+  ["style", 0.1],
+];
+
+/** Aspect, better and worse answer. A style that the system turn asks for comes before courtesy. */
+function sides(kind: Kind, answer: string): readonly (readonly [Aspect, string, string])[] {
+  const better = courteous(answer, kind);
+  if (kind === "style") return [["obeys", answer, better]];
+  if (kind === "craft") {
     return [
-      ["helps", "I cannot help with that."],
-      ["polite", answer],
+      ["helps", better, "I cannot help with that."],
+      ["polite", better, answer],
     ];
+  }
   return [
-    ["polite", answer],
-    ["polite", `Ask somebody else. ${answer}`],
-    ["concise", talkative(answer)],
+    ["polite", better, answer],
+    ["polite", better, `Ask somebody else. ${answer}`],
+    ["concise", better, talkative(answer)],
   ];
 }
 
