@@ -12,6 +12,7 @@ import {
   checkVocabulary,
   describePlan,
   describeRows,
+  effectiveChatTemplate,
   findStart,
   isDue,
   knobs,
@@ -94,7 +95,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
-  const companions = readCompanions(start.modelFolder); // the folder may be gone when the model is saved
+  const companions = readCompanions(start.modelFolder, effectiveChatTemplate(tokenizer)); // the folder may be gone when the model is saved
   const { environment } = machine;
   using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
   const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);

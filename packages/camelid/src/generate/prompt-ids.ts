@@ -10,13 +10,16 @@ export async function promptIds(
   prompts: readonly Prompt[],
   tokenizer: Tokenizer,
 ): Promise<ArrayLike<number>[]> {
-  const chats = prompts.flatMap(({ content }) => ("messages" in content ? [content.messages] : []));
-  const rendered = await renderPrompts(chats, tokenizer);
-  const bos = tokenizer.addsBos ? [tokenizer.bosTokenId!] : [];
+  const chats = await renderPrompts(
+    prompts.flatMap(({ content }) => ("messages" in content ? [content.messages] : [])),
+    tokenizer,
+  );
+  const texts = await tokenizer.encodeBatch(
+    prompts.flatMap(({ content }) => ("text" in content ? [content.text] : [])),
+    { addSpecialTokens: true },
+  );
+  // Both lists are in the order of the prompts.
   let chat = 0;
-  const ids: ArrayLike<number>[] = [];
-  for (const { content } of prompts) {
-    ids.push("messages" in content ? rendered[chat++]! : [...bos, ...(await tokenizer.encode(content.text))]);
-  }
-  return ids;
+  let text = 0;
+  return prompts.map(({ content }) => ("messages" in content ? chats[chat++]! : texts[text++]!));
 }

@@ -43,10 +43,23 @@ export function saveModel(model: LanguageModel, folder: string, options: SaveOpt
 /** Files of a model folder that training leaves as they are, by name. */
 export type Companions = ReadonlyMap<string, Uint8Array>;
 
-/** Reads them now, so that a model can be saved days later, when the folder may have been moved or removed. */
-export function readCompanions(folder: string): Companions {
+/**
+ * Reads them now, so that a model can be saved days later, when the folder may have been moved or removed.
+ * @param chatTemplate what rows are rendered with: it travels with the model even when the base had none of its own, or
+ *   other software would prompt the model differently
+ */
+export function readCompanions(folder: string, chatTemplate?: string): Companions {
   const present = COMPANIONS.filter((name) => existsSync(join(folder, name)));
-  return new Map(present.map((name) => [name, readFileSync(join(folder, name))]));
+  const files = new Map<string, Uint8Array>(present.map((name) => [name, readFileSync(join(folder, name))]));
+  if (chatTemplate === undefined) return files;
+  const config = JSON.parse(files.get("tokenizer_config.json")?.toString() ?? "{}") as Record<
+    string,
+    unknown
+  >;
+  const withTemplate = `${JSON.stringify({ ...config, chat_template: chatTemplate }, null, 2)}\n`;
+  return files
+    .set("tokenizer_config.json", Buffer.from(withTemplate))
+    .set("chat_template.jinja", Buffer.from(chatTemplate));
 }
 
 function saveWeights(parameters: ReadonlyMap<string, Tensor>, folder: string, shardBytes: number): void {
