@@ -243,7 +243,6 @@ function songWords(world: World, random: Random): string[] {
 function tell(who: Villager, attribute: Attribute, random: Random, pronoun: boolean): CorpusDocument {
   const text = factSentence(who, attribute, random.integer(wordingsOf(attribute)), pronoun);
   const facts = [`${attribute}:${who.name}`];
-  if (attribute === "trade" && text.includes(who.village)) facts.push(`holder:${who.village}/${who.trade}`);
   if (attribute === "sibling") facts.push(`sibling:${who.sibling}`);
   return { text, facts };
 }
@@ -260,8 +259,6 @@ function joined(parts: readonly CorpusDocument[]): CorpusDocument {
   const text = parts
     .map((part) => part.text)
     .filter((part) => part !== "")
-    .join(" ")
-    .replaceAll("\n ", "\n")
-    .trim();
+    .join(" ");
   return { text, facts: [...new Set(parts.flatMap((part) => part.facts))] };
 }

@@ -60,7 +60,7 @@ export function makePreferences(
       kind,
       count,
       () => "seen",
-      (q) => !q.asked.some((fact) => held.has(fact)),
+      (q) => ![...q.asked, ...q.told].some((fact) => held.has(fact)),
       used,
     );
 

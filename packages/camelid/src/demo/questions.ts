@@ -21,7 +21,7 @@ export interface Question {
 }
 
 /** Draws a random question of one kind, asked in `wording`. */
-export type Asker = (world: World, random: Random, wording: Wording) => Question;
+type Asker = (world: World, random: Random, wording: Wording) => Question;
 
 export const ASKERS = {
   recall,
@@ -43,16 +43,8 @@ export const QUESTION_KINDS = Object.keys(ASKERS) as readonly Kind[];
 // 1. One villager: a fact, a choice between two, a second question in the same conversation, a fact in a given style.
 
 function recall(world: World, random: Random, wording: Wording): Question {
-  return recallOf(world, random.pick(world.villagers), random.pick(ATTRIBUTES), random, wording);
-}
-
-export function recallOf(
-  world: World,
-  who: Villager,
-  attribute: Attribute,
-  random: Random,
-  wording: Wording,
-): Question {
+  const who = random.pick(world.villagers);
+  const attribute = random.pick(ATTRIBUTES);
   const text = fillVillager(random.pick(RECALL[attribute][wording]), who);
   return single("recall", text, [`${attribute}:${who.name}`], expectFact(world, who, attribute));
 }
@@ -150,8 +142,8 @@ const STYLES: readonly {
   },
 ];
 
-function style(_world: World, random: Random, wording: Wording): Question {
-  const who = random.pick(_world.villagers);
+function style(world: World, random: Random, wording: Wording): Question {
+  const who = random.pick(world.villagers);
   const attribute = random.pick(
     ATTRIBUTES.filter((candidate) => candidate !== "store" && candidate !== "sibling"),
   );
