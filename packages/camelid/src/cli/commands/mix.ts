@@ -7,6 +7,7 @@ import type { ReleasedCount } from "../../data/mix/manifest.js";
 import type { MixOptions } from "../../data/mix/mix.js";
 import type { Mixture } from "../../data/mixture.js";
 import { DataError, SettingsError } from "../../errors.js";
+import { Interrupt } from "../../run/interrupt.js";
 import { outputMode, Progress } from "../../run/progress.js";
 
 interface MixFlags {
@@ -105,8 +106,17 @@ async function build(flags: MixFlags): Promise<void> {
       progress.update(before + rows, { source });
     },
   };
-  const manifest = await mix(mixture, options);
+  using interrupt = new Interrupt({ say: () => progress.print("Stopping. Press Ctrl+C again to leave at once.") });
+  const manifest = await mix(mixture, { ...options, signal: interrupt.signal }).catch((error: unknown) => {
+    if (interrupt.signal.aborted) return undefined;
+    throw error;
+  });
   progress.end();
+  if (manifest === undefined) {
+    process.stderr.write("interrupted; nothing was written\n");
+    process.exitCode = 130;
+    return;
+  }
   const different = manifest.released?.filter(({ equal }) => !equal) ?? [];
   if (flags.expectReleased && (manifest.released === undefined || different.length > 0))
     throw releasedError(flags.out, different);

@@ -11,17 +11,20 @@ export interface DatabaseLimits {
   threads?: number;
   memoryLimit?: string;
   spillFolder?: string;
+  /** Copy rows as they are read. Keeps their order only on one thread, where nothing can overtake. */
+  streaming?: boolean;
 }
 
 /** Runs `work` on a fresh in-memory database and closes it. */
 export async function withDatabase<T>(
   work: (connection: DuckDBConnection) => Promise<T>,
-  { threads = 2, memoryLimit = "600MB", spillFolder }: DatabaseLimits = {},
+  { threads = 2, memoryLimit = "600MB", spillFolder, streaming = false }: DatabaseLimits = {},
 ): Promise<T> {
   const instance = await DuckDBInstance.create(":memory:", {
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
-    threads: String(threads),
+    threads: streaming ? "1" : String(threads),
+    ...(streaming && { preserve_insertion_order: "false" }),
     memory_limit: memoryLimit,
     ...(spillFolder === undefined ? {} : { temp_directory: spillFolder }),
   });
@@ -60,15 +63,27 @@ export async function copyTableToJsonLines(
         const table = tableOf(from, kind, csvHeader, maxLineSize);
         await connection.run(`COPY (SELECT * FROM ${table}) TO ${sql(to)} (FORMAT json)`);
       },
-      { memoryLimit },
+      { memoryLimit, streaming: true },
     );
   try {
-    await copy(LINE_SIZE, "600MB").catch((cause: Error) => {
+    // A limit, not a need: Parquet pages are read whole, and some writers make one page of a whole row group.
+    await copy(LINE_SIZE, kind === "parquet" ? "1500MB" : "600MB").catch((cause: Error) => {
       if (!/maximum line size/i.test(cause.message)) throw cause;
       return copy(LONG_LINE_SIZE, "1500MB"); // the reader keeps several lines of the largest size
     });
   } catch (cause) {
     const message = (cause as Error).message;
+    if (message.startsWith("Out of Memory")) {
+      throw new DataError(
+        "ERR_DATA_ROW_GROUP",
+        `${basename(shownAs)} has parts too large to unpack in 1.5 GB.`,
+        {
+          where: shownAs,
+          fix: "write the file again with smaller row groups (a few ten thousand rows), or give JSON lines.",
+          cause,
+        },
+      );
+    }
     const line = /Line: (\d+)/.exec(message)?.[1];
     throw new DataError(
       kind === "parquet" ? "ERR_DATA_TRUNCATED" : "ERR_DATA_CSV",

@@ -266,6 +266,14 @@ test("the same rows are read from every container", async () => {
   );
 });
 
+test("a Parquet file of many row groups keeps the order of its rows", async () => {
+  const table = "SELECT 'q' || i AS prompt, 'a' || i AS completion FROM range(30000) t(i)";
+  await withDatabase((db) => db.run(`COPY (${table}) TO '${folder}/groups.parquet' (ROW_GROUP_SIZE 2048)`));
+  const { train } = await run({ sources: [{ name: "g", files: "groups.parquet" }] });
+  expect(train).toHaveLength(30_000);
+  expect(train.findIndex((row, i) => row.messages[0]!.content !== `q${i}`)).toBe(-1);
+});
+
 test("formats are told from the columns, and unknown columns are listed", async () => {
   file(
     "f-messages.jsonl",

@@ -40,6 +40,8 @@ export interface MixOptions {
   readonly missing?: Manifest["missing"];
   /** Counts of the published mixture; the manifest compares. */
   readonly released?: Readonly<Record<string, { sampled: number; written: number }>>;
+  /** Stops between two jobs with its reason; nothing is left in `out`. */
+  readonly signal?: AbortSignal;
   readonly onProgress?: (progress: MixProgress) => void;
 }
 

@@ -66,6 +66,7 @@ export async function mixSource(
       );
       let taken = 0;
       for await (const { job, result } of pool.run(jobs, { oneAtATime: rule.runningIds ?? false })) {
+        options.signal?.throwIfAborted();
         if (options.onBad === "stop") stopAtBadRow(result);
         sink.take(state, job, result, {
           ...(pass > 1 && { copy: `copy ${pass} of ${repeat}` }),
