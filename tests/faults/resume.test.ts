@@ -1,5 +1,4 @@
 /** A run that was stopped goes on as if it had not been; what would make it another run is refused, and nothing is touched. */
-import { createHash } from "node:crypto";
 import {
   appendFileSync,
   cpSync,
@@ -8,7 +7,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -28,7 +26,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import * as sft from "../../recipes/sft.js";
 import { camelid, expectOneClearError } from "../cli/camelid.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
-import { expectNothingHalf, traceOf } from "./training.js";
+import { expectNothingHalf, folderHashes, traceOf } from "./training.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-resume-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -79,17 +77,7 @@ async function killedAfter(step: number, changes: Changes = {}): Promise<void> {
   rmSync(join(out, "report.html"));
 }
 
-/** Names and contents of everything in the run folder. */
-function snapshot(folder = out): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
-  return Object.fromEntries(
-    files.map((name) => {
-      const path = join(folder, name);
-      const isFile = statSync(path).isFile();
-      return [name, isFile ? createHash("sha256").update(readFileSync(path)).digest("hex") : "folder"];
-    }),
-  );
-}
+const snapshot = () => folderHashes(out);
 
 const resume = (...words: string[]) => camelid("sft", "--resume", "--out", out, ...words);
 

@@ -1,7 +1,7 @@
 /** Small training runs as processes that can be broken, and what has to be equal when a broken one was continued. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listCheckpoints, readRun, verifyCheckpoint } from "camelid";
@@ -62,6 +62,17 @@ export async function traceOf(run: string) {
 export async function expectNothingHalf(run: string): Promise<void> {
   if (existsSync(join(run, "settings.json"))) await readRun(run);
   for (const { path } of listCheckpoints(run)) await verifyCheckpoint(path); // throws
+}
+
+/** Names and contents of everything in a folder. */
+export function folderHashes(folder: string): Record<string, string | undefined> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  return Object.fromEntries(
+    names.map((name) => {
+      const path = join(folder, name);
+      return [name, statSync(path).isFile() ? fileHash(path) : "folder"];
+    }),
+  );
 }
 
 function fileHash(path: string): string | undefined {

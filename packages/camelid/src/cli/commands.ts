@@ -60,6 +60,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/report.js"),
   },
   {
+    name: "replay",
+    summary: "compute a step of a run again: the same bits?",
+    group: "Look",
+    load: () => import("./commands/replay.js"),
+  },
+  {
     name: "demo",
     summary: "the pipeline in miniature: train a small model and see it learn",
     group: "Set up",

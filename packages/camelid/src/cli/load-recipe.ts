@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { extname, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { z } from "zod";
 import { InternalError, SettingsError } from "../errors.js";
 import type { Recipe } from "../settings/recipe.js";
@@ -17,6 +18,35 @@ export async function loadBuiltRecipe(name: string, folder: URL = builtRecipes):
     });
   }
   return checkRecipe(await import(url.href), fileURLToPath(url));
+}
+
+/** A recipe of one's own. @throws {SettingsError} `ERR_RECIPE_FILE`, `ERR_NOT_A_RECIPE` */
+export async function loadRecipeFile(file: string): Promise<Recipe> {
+  const path = resolve(file);
+  if (!existsSync(path)) {
+    throw new SettingsError("ERR_RECIPE_FILE", "there is no such recipe file.", {
+      where: path,
+      fix: "make one with `camelid copy sft ./mine.ts`.",
+    });
+  }
+  try {
+    return checkRecipe(await import(pathToFileURL(path).href), path);
+  } catch (cause) {
+    const { code, name } = cause as NodeJS.ErrnoException;
+    // Node 20 does not know .ts files; 22 reads their types but not `using`.
+    if (code === "ERR_UNKNOWN_FILE_EXTENSION" || (name === "SyntaxError" && extname(path) === ".ts")) {
+      throw new SettingsError(
+        "ERR_RECIPE_FILE",
+        `Node.js ${process.versions.node} cannot run this TypeScript file as it is.`,
+        {
+          where: path,
+          fix: `turn it into JavaScript and run that, or use Node.js 24:\n         npx esbuild ${file} --bundle --packages=external --platform=node --target=node20 \\\n         --format=esm --outfile=${file.replace(/\.ts$/, ".js")}`,
+          cause,
+        },
+      );
+    }
+    throw cause;
+  }
 }
 
 /** @throws {SettingsError} `ERR_NOT_A_RECIPE` when a module does not export what a recipe does */
