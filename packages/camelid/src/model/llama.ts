@@ -7,6 +7,7 @@ import * as torch from "@camelid/torch";
 import { cachedAttention, packedAttention } from "../nn/attention.js";
 import { denseLinear, type Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
+import { recompute } from "../nn/recompute.js";
 import { rmsNorm } from "../nn/rms-norm.js";
 import { applyRope, type RopeTables, ropeFrequencies, ropeTables } from "../nn/rope.js";
 import type { LlamaConfig } from "./config.js";
@@ -70,6 +71,7 @@ export function llamaShapes(config: LlamaConfig): Map<string, readonly number[]>
 export class Llama implements LanguageModel {
   readonly config: LlamaConfig;
   readonly headWeight: Tensor;
+  activationCheckpointing = false;
   readonly #embedTokens: Tensor;
   readonly #layers: Layer[];
   readonly #norm: Tensor;
@@ -108,8 +110,11 @@ export class Llama implements LanguageModel {
     const rope = ropeTables(rows.positions, this.#frequencies);
     let x = torch.embedding(this.#embedTokens, rows.inputIds); // [tokens, hidden]
     this.#layers.forEach((layer, index) => {
-      x = x.add(this.#attention(layer, index, x, rope, rows.lengths, cache));
-      x = x.add(this.#mlp(layer, x));
+      const block = (input: Tensor): Tensor => {
+        const attended = input.add(this.#attention(layer, index, input, rope, rows.lengths, cache));
+        return attended.add(this.#mlp(layer, attended));
+      };
+      x = this.activationCheckpointing ? recompute(block, x) : block(x);
     });
     cache?.advance(rows.lengths);
     return rmsNorm(x, this.#norm, this.config.rmsNormEps);
