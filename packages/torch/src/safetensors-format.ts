@@ -32,6 +32,8 @@ export const DATA_ALIGNMENT = 64;
 /** More dimensions than libtorch's iterators or NumPy take. */
 const MAX_RANK = 64;
 
+const GET_AGAIN = "download or save the file again.";
+
 export interface SafetensorsTensorInfo {
   dtype: SafetensorsDType;
   shape: number[];
@@ -60,7 +62,7 @@ export function checkHeaderLength(prefix: Uint8Array, fileSize: number, file: st
   if (prefix.byteLength < 8) {
     throw new SafetensorsError("ERR_SAFETENSORS_TRUNCATED", `the file has ${fileSize} bytes and no header.`, {
       where,
-      fix: "download or save the file again.",
+      fix: GET_AGAIN,
     });
   }
   const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
@@ -75,7 +77,7 @@ export function checkHeaderLength(prefix: Uint8Array, fileSize: number, file: st
     throw new SafetensorsError(
       "ERR_SAFETENSORS_TRUNCATED",
       `the header claims ${length} bytes, but the file has only ${fileSize}.`,
-      { where, fix: "download or save the file again." },
+      { where, fix: GET_AGAIN },
     );
   }
   return Number(length);
@@ -111,13 +113,14 @@ function checkTensor(name: string, info: RawTensorInfo, file: string): Safetenso
   if (size === undefined) {
     throw new SafetensorsError("ERR_SAFETENSORS_SHAPE", `shape ${showShape(shape)} is impossibly large.`, {
       where,
+      fix: GET_AGAIN,
     });
   }
   if (end < begin || end - begin !== size) {
     throw new SafetensorsError(
       "ERR_SAFETENSORS_OFFSETS",
       `${dtype} of shape ${showShape(shape)} needs ${size} bytes, but data_offsets are [${begin}, ${end}].`,
-      { where },
+      { where, fix: GET_AGAIN },
     );
   }
   return { dtype, shape, begin, end };
@@ -135,17 +138,18 @@ function checkLayout(
     if (begin < position) {
       throw new SafetensorsError("ERR_SAFETENSORS_OFFSETS", `its bytes overlap those of ${previous}.`, {
         where,
+        fix: GET_AGAIN,
       });
     }
     if (begin > position) {
       const message = `there is a hole of ${begin - position} bytes between ${previous} and this tensor.`;
-      throw new SafetensorsError("ERR_SAFETENSORS_OFFSETS", message, { where });
+      throw new SafetensorsError("ERR_SAFETENSORS_OFFSETS", message, { where, fix: GET_AGAIN });
     }
     if (end > dataLength) {
       const message = `the file ends ${end - dataLength} bytes before this tensor does.`;
       throw new SafetensorsError("ERR_SAFETENSORS_TRUNCATED", message, {
         where,
-        fix: "download or save the file again.",
+        fix: GET_AGAIN,
       });
     }
     position = end;
@@ -155,7 +159,7 @@ function checkLayout(
     const message = `${dataLength - position} bytes at the end of the file belong to no tensor.`;
     throw new SafetensorsError("ERR_SAFETENSORS_OFFSETS", message, {
       where: file,
-      fix: "download or save the file again.",
+      fix: GET_AGAIN,
     });
   }
 }

@@ -17,10 +17,10 @@ import type { RenderedSegment } from "./segments.js";
  */
 export function tuluLayout(tokenizer: Tokenizer, templateBos: boolean): ChatLayout {
   const eos = tokenizer.eosToken;
-  if (eos === undefined) {
+  if (eos === undefined || !tokenizer.specialTokens.has(eos)) {
     throw new DataError(
       "ERR_NO_EOS",
-      "the Tülu chat layout ends answers with EOS, and this tokenizer has none.",
+      `the Tülu chat layout ends answers with EOS, and ${eos === undefined ? "this tokenizer has none" : `this tokenizer's ("${eos}") is not one of its special tokens`}.`,
       {
         where: tokenizer.folder,
         fix: "set eos_token in tokenizer_config.json, or add a chat_template.jinja.",

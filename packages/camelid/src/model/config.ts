@@ -34,7 +34,8 @@ export interface LlamaConfig {
 const positive = z.int().positive();
 const ids = z.union([z.int(), z.array(z.int())]).nullish();
 
-const Rope = z.looseObject({
+/** Everything that any kind of scaling reads would change the angles: unknown numbers are refused. */
+const Rope = z.strictObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
@@ -42,7 +43,11 @@ const Rope = z.looseObject({
   low_freq_factor: z.number().positive().optional(),
   high_freq_factor: z.number().positive().optional(),
   original_max_position_embeddings: positive.optional(),
+  partial_rotary_factor: z.literal(1).optional(),
 });
+
+/** Llama 3.1 405B has 126; a number from a damaged file should not become a list of names that fills the memory. */
+const MAX_LAYERS = 4096;
 
 const dtypes = z.enum(["float32", "float16", "bfloat16"]);
 
@@ -52,7 +57,7 @@ const ConfigFile = z.looseObject({
   vocab_size: positive,
   hidden_size: positive,
   intermediate_size: positive,
-  num_hidden_layers: positive,
+  num_hidden_layers: positive.max(MAX_LAYERS),
   num_attention_heads: positive,
   num_key_value_heads: positive.nullish(),
   head_dim: positive.nullish(),
@@ -99,20 +104,32 @@ export function readConfig(folder: string): { config: LlamaConfig; raw: Record<s
   try {
     raw = JSON.parse(readFileSync(path, "utf8"));
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new ModelError(
-      missing ? "ERR_CONFIG_MISSING" : "ERR_CONFIG_JSON",
-      missing
-        ? "this is not a model folder: it has no config.json."
-        : `config.json is not JSON: ${(cause as Error).message}`,
-      {
-        where: path,
-        fix: "give a folder in the Hugging Face layout: config.json, safetensors, tokenizer.json.",
-        cause,
-      },
-    );
+    throw unreadable(path, cause as NodeJS.ErrnoException);
   }
   return { config: parseConfig(raw, path), raw: raw as Record<string, unknown> };
+}
+
+function unreadable(where: string, cause: NodeJS.ErrnoException): ModelError {
+  const fix = "give a folder in the Hugging Face layout: config.json, safetensors, tokenizer.json.";
+  if (cause.code === "ENOENT" || cause.code === "ENOTDIR") {
+    return new ModelError("ERR_CONFIG_MISSING", "this is not a model folder: it has no config.json.", {
+      where,
+      fix,
+      cause,
+    });
+  }
+  if (cause.syscall !== undefined) {
+    return new ModelError("ERR_CONFIG_UNREADABLE", `config.json cannot be read (${cause.code}).`, {
+      where,
+      fix,
+      cause,
+    });
+  }
+  return new ModelError("ERR_CONFIG_JSON", `config.json is not JSON: ${cause.message}.`, {
+    where,
+    fix,
+    cause,
+  });
 }
 
 /** @throws {ModelError} that names every field at fault */
@@ -133,6 +150,13 @@ export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
     );
   }
   const rope = file.rope_parameters ?? file.rope_scaling ?? {};
+  const ropeScaling = parseScaling(rope, where);
+  if (
+    file.rope_scaling &&
+    JSON.stringify(parseScaling(file.rope_scaling, where)) !== JSON.stringify(ropeScaling)
+  ) {
+    throw unsupported("rope_parameters and rope_scaling say different things.", where);
+  }
   const headDim = file.head_dim ?? file.hidden_size / file.num_attention_heads;
   const numKeyValueHeads = file.num_key_value_heads ?? file.num_attention_heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0 || file.num_attention_heads % numKeyValueHeads !== 0) {
@@ -152,7 +176,7 @@ export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
     maxPositionEmbeddings: file.max_position_embeddings,
     rmsNormEps: file.rms_norm_eps,
     ropeTheta: rope.rope_theta ?? file.rope_theta ?? 10_000,
-    ropeScaling: parseScaling(rope, where),
+    ropeScaling,
     tieWordEmbeddings: file.tie_word_embeddings,
     initializerRange: file.initializer_range,
     bosTokenId: file.bos_token_id ?? undefined,
