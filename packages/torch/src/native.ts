@@ -101,8 +101,8 @@ function load(): Native {
     loaded = createRequire(import.meta.url)(binding.path) as Native;
   } catch (cause) {
     throw new InstallationError("ERR_TORCH_LOAD", `the binding does not load: ${(cause as Error).message}`, {
-      where: binding.path,
-      fix: "run `npm run setup`; `camelid doctor` shows which libtorch is used and why.",
+      where: `${binding.path}, built for libtorch ${binding.version} in ${binding.libtorch}`,
+      fix: "run `npm run setup`: it finds libtorch again and compiles what is missing.",
       cause,
     });
   }

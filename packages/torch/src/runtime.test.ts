@@ -128,9 +128,12 @@ describe("memory statistics", () => {
 });
 
 test("the installation says which libtorch this is and what it can use", () => {
-  const { version, devices, cpuCapability, config } = torch.installation();
+  const { version, devices, cpuCapability, config, binding } = torch.installation();
   expect(version).toMatch(/^2\.1[1-4]\.\d/);
   expect(devices[0]).toBe("cpu");
   expect(cpuCapability).not.toBe("");
   expect(config).toContain("PyTorch built with");
+  expect(version.startsWith(binding.version.split("+")[0]!)).toBe(true);
+  expect(binding.path).toContain(binding.key);
+  expect(["CAMELID_LIBTORCH", "python", "cache", "fetched"]).toContain(binding.origin);
 });

@@ -1,6 +1,7 @@
 /** Threads, random state, memory and devices: the process-wide side of libtorch. */
 import type { Device } from "./dtype.js";
 import { type NativeInstallation, type NativeMemoryStats, native } from "./native.js";
+import { type Binding, findBinding } from "./setup/binding.js";
 import type { Tensor } from "./tensor.js";
 import { wrap } from "./wrap.js";
 
@@ -60,9 +61,14 @@ export function synchronize(device: Device): void {
   native.synchronize(device);
 }
 
-/** Which libtorch this is and what it can use. */
-export function installation(): NativeInstallation & { devices: Device[] } {
+/** Which libtorch this is, where it was found, what the binding was built with, and what can be used. */
+export function installation(): NativeInstallation & { devices: Device[]; binding: Binding } {
   const report = native.installation();
   const cuda = Array.from({ length: report.cudaDevices }, (_, i) => `cuda:${i}`);
-  return { ...report, devices: ["cpu", ...cuda, ...(report.mps ? ["mps"] : [])] };
+  const { path, libtorch, version, origin, compiler, key } = findBinding();
+  return {
+    ...report,
+    devices: ["cpu", ...cuda, ...(report.mps ? ["mps"] : [])],
+    binding: { path, libtorch, version, origin, compiler, key },
+  };
 }

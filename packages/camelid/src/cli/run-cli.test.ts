@@ -5,9 +5,9 @@ import { pathToFileURL } from "node:url";
 import { Command } from "commander";
 import { describe, expect, test, vi } from "vitest";
 import { DataError } from "../errors.js";
+import { formatChecks } from "../run/checks.js";
 import { copyRecipe } from "./commands/copy.js";
 import type { Verb } from "./commands.js";
-import { formatChecks } from "./doctor/format.js";
 import { cacheCheck, nodeCheck, spaceCheck } from "./doctor/system-checks.js";
 import { runCli } from "./run-cli.js";
 

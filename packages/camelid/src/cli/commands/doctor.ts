@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { Check } from "../doctor/check.js";
-import { formatChecks } from "../doctor/format.js";
+import { type Check, formatChecks } from "../../run/checks.js";
+import { engineChecks } from "../doctor/engine-checks.js";
 import { systemChecks } from "../doctor/system-checks.js";
 
 /**
@@ -9,6 +9,7 @@ import { systemChecks } from "../doctor/system-checks.js";
  */
 const sources: readonly { heading: string; checks(options: DoctorOptions): Promise<Check[]> }[] = [
   { heading: "System", checks: systemChecks },
+  { heading: "Engine", checks: () => engineChecks() },
 ];
 
 export interface DoctorOptions {

@@ -6,7 +6,7 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { cacheDirectory } from "../../run/cache-directory.js";
-import type { Check } from "./check.js";
+import type { Check } from "../../run/checks.js";
 
 const gib = 2 ** 30;
 

@@ -1,17 +1,39 @@
-import type { Check } from "./check.js";
+/** Checks of the installation, of a model, of rows: how each came out, and the table that people read. */
+
+/** One thing that was looked at. */
+export interface Check {
+  name: string;
+  /** `warn`: works, but something will be slow, missing or not as expected. `fail`: will not work. */
+  status: "ok" | "warn" | "fail";
+  /** What was found, one line. */
+  detail: string;
+  /** What to do about it; for `warn` and `fail`. */
+  fix?: string;
+}
+
+export interface CheckSection {
+  heading: string;
+  checks: readonly Check[];
+}
 
 const width = 80;
 const marks = { ok: "ok  ", warn: "warn", fail: "FAIL" };
+const colours = { ok: 32, warn: 33, fail: 31 };
 
-/** Checks as one screen of text, at most 80 columns wide; long details go on under themselves. */
-export function formatChecks(sections: readonly { heading: string; checks: readonly Check[] }[]): string {
+/**
+ * Checks as one screen of text, at most 80 columns wide; long details go on under themselves.
+ * @param colour green, yellow and red marks
+ */
+export function formatChecks(sections: readonly CheckSection[], { colour = false } = {}): string {
   const all = sections.flatMap(({ checks }) => checks);
+  const mark = (status: Check["status"]) =>
+    colour ? `\x1b[${colours[status]}m${marks[status]}\x1b[0m` : marks[status];
   const nameWidth = Math.max(...all.map(({ name }) => name.length));
   const indent = " ".repeat(2 + 4 + 2 + nameWidth + 2);
   const body = sections.flatMap(({ heading, checks }) => [
     heading,
     ...checks.flatMap(({ name, status, detail, fix }) => [
-      `  ${marks[status]}  ${name.padEnd(nameWidth)}  ${wrap(detail, indent)}`,
+      `  ${mark(status)}  ${name.padEnd(nameWidth)}  ${wrap(detail, indent)}`,
       ...(fix === undefined ? [] : [`${indent}${wrap(`-> ${fix}`, `${indent}   `)}`]),
     ]),
     "",
