@@ -1,0 +1,195 @@
+/**
+ * Adapter folders in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors` with tensors
+ * `base_model.model.<projection>.lora_A.weight` and `.lora_B.weight`. What PEFT wrote is read; what is written here PEFT reads.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { z } from "zod";
+import { ModelError } from "../errors.js";
+import type { LanguageModel } from "../model/language-model.js";
+import { attachLora, type LoraAdapter, type LoraSettings, loraTargets } from "./lora.js";
+
+const CONFIG = "adapter_config.json";
+const WEIGHTS = "adapter_model.safetensors";
+const PREFIX = "base_model.model.";
+
+const ConfigFile = z.looseObject({
+  peft_type: z.literal("LORA"),
+  r: z.int().positive(),
+  lora_alpha: z.number().positive(),
+  lora_dropout: z.number().min(0).lt(1).default(0),
+  target_modules: z.array(z.string().min(1)).min(1),
+  use_rslora: z.boolean().default(false),
+  base_model_name_or_path: z.string().nullish(),
+  /** Ours: sha256 of the base's weights, see `model/weights-hash.ts`. */
+  base_model_sha256: z.string().nullish(),
+});
+
+/** PEFT features that change the computation and are not supported: each must be off. */
+const MUST_BE_OFF = [
+  ...[
+    "use_dora",
+    "use_qalora",
+    "use_bdlora",
+    "lora_bias",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "exclude_modules",
+  ],
+  ...["rank_pattern", "alpha_pattern", "layers_to_transform", "layer_replication", "trainable_token_indices"],
+  ...["target_parameters", "alora_invocation_tokens", "arrow_config", "velora_config", "kasa_config"],
+];
+
+export interface AdapterConfig {
+  settings: LoraSettings;
+  /** Folder or hub name of the model that the adapter is for. */
+  baseModel: string | undefined;
+  baseSha256: string | undefined;
+}
+
+/** Whether a folder holds an adapter rather than a model. */
+export function isAdapterFolder(folder: string): boolean {
+  return existsSync(join(folder, CONFIG)) && !existsSync(join(folder, "config.json"));
+}
+
+/** @throws {ModelError} `ERR_ADAPTER_CONFIG`, `ERR_ADAPTER_FEATURE` */
+export function readAdapterConfig(folder: string): AdapterConfig {
+  const path = join(folder, CONFIG);
+  const config = ConfigFile.safeParse(readJson(path));
+  if (!config.success) {
+    const { path: at, message } = config.error.issues[0]!;
+    throw new ModelError("ERR_ADAPTER_CONFIG", `${at.join(".") || "the file"}: ${message}.`, {
+      where: path,
+      fix: "use a LoRA adapter whose target_modules is a list of names.",
+    });
+  }
+  const on = MUST_BE_OFF.filter((key) => isOn(config.data[key]));
+  if (config.data.bias !== undefined && config.data.bias !== "none") on.push("bias");
+  if (on.length > 0) {
+    throw new ModelError(
+      "ERR_ADAPTER_FEATURE",
+      `the adapter uses ${on.join(", ")}, which is not supported.`,
+      {
+        where: path,
+        fix: "merge it into its base with the program that made it, and use the merged model.",
+      },
+    );
+  }
+  const { r, lora_alpha, lora_dropout, target_modules, use_rslora } = config.data;
+  return {
+    settings: {
+      rank: r,
+      alpha: lora_alpha,
+      dropout: lora_dropout,
+      targetModules: target_modules,
+      rslora: use_rslora,
+    },
+    baseModel: config.data.base_model_name_or_path ?? undefined,
+    baseSha256: config.data.base_model_sha256 ?? undefined,
+  };
+}
+
+/**
+ * Puts a stored adapter on a model, in the model's dtype.
+ * @param options `trainable` when it is to be trained further
+ * @throws {ModelError} `ERR_ADAPTER_WEIGHTS` naming the tensor when the adapter is for another model
+ */
+export function loadAdapter(
+  model: LanguageModel,
+  folder: string,
+  options: { trainable?: boolean } = {},
+): LoraAdapter {
+  const { settings } = readAdapterConfig(folder);
+  const path = join(folder, WEIGHTS);
+  if (!existsSync(path)) {
+    throw new ModelError("ERR_ADAPTER_WEIGHTS", "the adapter has no weights.", {
+      where: path,
+      fix: "get the adapter again; it needs adapter_config.json and adapter_model.safetensors.",
+    });
+  }
+  using _ = torch.tensorScope();
+  const { tensors } = torch.readSafetensors(path, { copy: true });
+  const take = (name: string, shape: readonly [number, number]): Tensor => {
+    const tensor = tensors.get(PREFIX + name);
+    const found = tensor === undefined ? "is missing" : `has shape [${tensor.shape}] instead of [${shape}]`;
+    if (tensor === undefined || tensor.shape.join() !== shape.join())
+      throw misfit(path, `tensor "${PREFIX + name}" ${found}`);
+    tensors.delete(PREFIX + name);
+    const { device, dtype } = model;
+    return tensor.to({ device, dtype });
+  };
+  const loaded = new Map(
+    loraTargets(model, settings).map(({ name, inFeatures, outFeatures }) => {
+      const a = take(`${name}.lora_A.weight`, [settings.rank, inFeatures]);
+      const b = take(`${name}.lora_B.weight`, [outFeatures, settings.rank]);
+      return [name, { a, b }];
+    }),
+  );
+  const [extra] = tensors.keys();
+  if (extra !== undefined) throw misfit(path, `tensor "${extra}" belongs to no projection of the model`);
+  return attachLora(model, settings, ({ name }) => {
+    const { a, b } = loaded.get(name)!;
+    for (const matrix of [a, b]) {
+      _.keep(matrix);
+      matrix.requiresGrad = options.trainable ?? false;
+    }
+    return { a, b };
+  });
+}
+
+/** Writes an adapter folder. The configuration comes last, so that a folder with one is complete. */
+export function saveAdapter(
+  adapter: LoraAdapter,
+  folder: string,
+  base: { model?: string | undefined; sha256?: string | undefined } = {},
+): void {
+  mkdirSync(folder, { recursive: true });
+  const tensors = [...adapter.namedParameters()].map(([name, tensor]) => [PREFIX + name, tensor] as const);
+  torch.writeSafetensors(join(folder, WEIGHTS), tensors, { format: "pt" });
+  const { rank, alpha, dropout, targetModules, rslora = false } = adapter.settings;
+  const config = {
+    base_model_name_or_path: base.model ?? null,
+    ...(base.sha256 === undefined ? {} : { base_model_sha256: base.sha256 }),
+    bias: "none",
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: alpha,
+    lora_dropout: dropout,
+    modules_to_save: null,
+    peft_type: "LORA",
+    r: rank,
+    target_modules: [...targetModules],
+    task_type: "CAUSAL_LM",
+    use_dora: false,
+    use_rslora: rslora,
+  };
+  writeFileSync(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+function misfit(path: string, what: string): ModelError {
+  return new ModelError("ERR_ADAPTER_WEIGHTS", `the adapter is not for this model: ${what}.`, {
+    where: path,
+    fix: "use the base model that adapter_config.json names in base_model_name_or_path.",
+  });
+}
+
+function isOn(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return value !== undefined && value !== null && value !== false;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new ModelError("ERR_ADAPTER_CONFIG", `cannot be read: ${(cause as Error).message}.`, {
+      where: path,
+      fix: "check the folder; an adapter has adapter_config.json and adapter_model.safetensors.",
+      cause,
+    });
+  }
+}
