@@ -22,6 +22,7 @@ interface MixFlags {
   heldOut?: number;
   neutralIdentity: boolean;
   expectReleased: boolean;
+  beside?: string;
   lengths: boolean;
   allowMissing: boolean;
   onBad: "stop" | "error" | "skip"; // `error` is what trainers call `stop`
@@ -54,6 +55,7 @@ export function command(): Command {
     .option("--held-out <share>", "share of rows for held-out.jsonl; no duplicate crosses", share)
     .option("--neutral-identity", "use the project's own identity rows where hard_coded is not there", false)
     .option("--expect-released", "fail unless every source has the counts of the published mixture", false)
+    .option("--beside <dir>", "another mixture whose lengths report.html shows beside this one's")
     .option("--no-lengths", "do not count the tokens of every row for the report")
     .option(
       "--allow-missing",
@@ -97,6 +99,7 @@ async function build(flags: MixFlags): Promise<void> {
     allowFewer: flags.allowMissing,
     threads: flags.threads ?? Math.min(8, availableParallelism()),
     parquet: flags.parquet,
+    ...(flags.beside !== undefined && { beside: flags.beside }),
     missing,
     ...(released && { released }),
     onProgress: ({ source, rows }) => {
@@ -106,7 +109,9 @@ async function build(flags: MixFlags): Promise<void> {
       progress.update(before + rows, { source });
     },
   };
-  using interrupt = new Interrupt({ say: () => progress.print("Stopping. Press Ctrl+C again to leave at once.") });
+  using interrupt = new Interrupt({
+    say: () => progress.print("Stopping. Press Ctrl+C again to leave at once."),
+  });
   const manifest = await mix(mixture, { ...options, signal: interrupt.signal }).catch((error: unknown) => {
     if (interrupt.signal.aborted) return undefined;
     throw error;

@@ -1,4 +1,6 @@
 /** `manifest.json`: what went in, what came out, and everything needed to make it again. */
+import { readFileSync } from "node:fs";
+import { SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import type { Mixture } from "../mixture.js";
 import type { LengthSummary } from "../quality/length-histogram.js";
@@ -61,19 +63,28 @@ export interface SourceManifest extends SourceHead, SourceCounts {
   readonly contacts: Readonly<Record<string, number>>;
   readonly languages: Readonly<Record<string, number>>;
   /** Of written records. */
-  readonly lengths: {
-    readonly chars?: LengthSummary;
-    readonly turns?: LengthSummary;
-    readonly tokenLengths?: LengthSummary;
-  };
+  readonly lengths: SourceLengths;
   /** The first 200 each; `bad` and `contaminated` count all. */
   readonly badRows: readonly Omit<BadRow, "index">[];
   readonly contaminatedRows: readonly (Contact & { readonly id: string })[];
 }
 
+export interface SourceLengths {
+  readonly chars?: LengthSummary;
+  readonly turns?: LengthSummary;
+  readonly tokenLengths?: LengthSummary;
+  /** 200 evenly spread quantiles of tokens, or of characters where tokens were not counted: enough for a chart. */
+  readonly unit: "tokens" | "characters";
+  readonly quantiles: readonly number[];
+}
+
 export function sourceManifest(head: SourceHead, state: SourceState): SourceManifest {
   const { droppedReasons, filterHits, lostTo, contacts, languages, contaminated } = state;
   const [chars, turns, tokenLengths] = [state.chars.summary(), state.turns.summary(), state.tokens.summary()];
+  const charted = tokenLengths === undefined ? state.chars : state.tokens;
+  const many = Math.min(200, charted.count);
+  const quantiles = Array.from({ length: many }, (_, i) => charted.quantile((i + 0.5) / many)!);
+  const unit = tokenLengths === undefined ? "characters" : "tokens";
   return {
     ...head,
     ...state.counts,
@@ -82,7 +93,13 @@ export function sourceManifest(head: SourceHead, state: SourceState): SourceMani
     lostTo,
     contacts,
     languages,
-    lengths: { ...(chars && { chars }), ...(turns && { turns }), ...(tokenLengths && { tokenLengths }) },
+    lengths: {
+      ...(chars && { chars }),
+      ...(turns && { turns }),
+      ...(tokenLengths && { tokenLengths }),
+      unit,
+      quantiles,
+    },
     badRows: state.badRows.map(({ code, message, where, fix }) => ({ code, message, where, fix })),
     contaminatedRows: contaminated,
   };
@@ -90,4 +107,22 @@ export function sourceManifest(head: SourceHead, state: SourceState): SourceMani
 
 export function writeManifest(path: string, manifest: Manifest): void {
   writeFileAtomic(path, `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** @throws {SettingsError} when there is no manifest of this format */
+export function readManifest(path: string): Manifest {
+  try {
+    const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest;
+    if (manifest.format === 1) return manifest;
+  } catch (cause) {
+    throw new SettingsError("ERR_MIX_MANIFEST", "the folder holds no mixture.", {
+      where: path,
+      fix: "give a folder that `camelid mix` wrote.",
+      cause,
+    });
+  }
+  throw new SettingsError("ERR_MIX_MANIFEST", "the manifest was written by another version.", {
+    where: path,
+    fix: "make that mixture again.",
+  });
 }

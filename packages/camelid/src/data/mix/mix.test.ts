@@ -325,6 +325,37 @@ test("train.parquet holds the rows of train.jsonl", async () => {
   expect(rows).toEqual(train);
 });
 
+test("the report tells composition, what was taken out, rows, and another mixture beside this one", async () => {
+  const rows = [...pairs(30, "r"), pair("q", "<script>alert(1)</script> see ChatGPT")];
+  file("report.jsonl", jsonl(rows));
+  const first = await run({ name: "older", sources: [{ name: "many", files: "many.jsonl" }] });
+  const { out } = await run(
+    {
+      name: "newer",
+      filter: "word",
+      sources: [
+        { name: "many", files: "many.jsonl" },
+        { name: "r", files: "report.jsonl" },
+      ],
+    },
+    { tokenizer: TOKENIZER, beside: first.out },
+  );
+  const report = readFileSync(join(out, "report.html"), "utf8");
+  for (const text of [
+    "Composition",
+    "Every row accounted for",
+    "many, older",
+    "many, newer",
+    "ChatGPT",
+    "&lt;script&gt;alert(1)",
+    "trained",
+  ]) {
+    expect(report, text).toContain(text);
+  }
+  expect(report).not.toContain("<script>alert");
+  expect(report.replace(/<(script|style)[\s\S]*?<\/\1>/g, "")).not.toMatch(/undefined|NaN|\[object/);
+});
+
 test("the output folder gets its files at the end or not at all", async () => {
   file("broken-late.jsonl", `${jsonl(pairs(10, "b"))}{"prompt": \n`);
   const out = join(folder, "atomic");

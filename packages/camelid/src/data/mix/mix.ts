@@ -17,7 +17,13 @@ import { PythonRandom } from "../python-random.js";
 import { sourceNamed } from "../sources/registry.js";
 import { randomStreams } from "./draw-rows.js";
 import { addCounts, assertBalanced } from "./ledger.js";
-import { type Manifest, type ReleasedCount, sourceManifest, writeManifest } from "./manifest.js";
+import {
+  type Manifest,
+  type ReleasedCount,
+  readManifest,
+  sourceManifest,
+  writeManifest,
+} from "./manifest.js";
 import { writeParquet } from "./parquet.js";
 import { openPool } from "./pool.js";
 import { resolveQuotas } from "./quotas.js";
@@ -40,6 +46,8 @@ export interface MixOptions {
   readonly missing?: Manifest["missing"];
   /** Counts of the published mixture; the manifest compares. */
   readonly released?: Readonly<Record<string, { sampled: number; written: number }>>;
+  /** Folder of another mixture whose lengths the report shows beside this one's. */
+  readonly beside?: string;
   /** Stops between two jobs with its reason; nothing is left in `out`. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: MixProgress) => void;
@@ -60,6 +68,8 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
   const started = Date.now();
   checkOutputFolder(options.out);
   checkTokenizer(mixture, options);
+  const beside =
+    options.beside === undefined ? undefined : readManifest(join(options.beside, "manifest.json"));
   const quotas = resolveQuotas(mixture);
   const tokenizer = options.tokenizer === undefined ? undefined : await loadTokenizer(options.tokenizer);
   const work = join(options.out, `.mix.${randomBytes(6).toString("hex")}.tmp`);
@@ -132,6 +142,7 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
       manifest,
       runs.map((run) => run.state),
       tokenizer,
+      beside,
     );
     for (const name of names) renameSync(join(work, name), join(options.out, name));
     return manifest;

@@ -7,7 +7,6 @@ import { page, section } from "../../report/page.js";
 import { type StripToken, tokenLegend, tokenStrip } from "../../report/token-strip.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import type { Conversation } from "../conversation.js";
-import type { LengthHistogram } from "../quality/length-histogram.js";
 import { IGNORE_INDEX, renderConversation } from "../render.js";
 import { SEGMENT_ROLES } from "../tokenize-segments.js";
 import type { Manifest, SourceManifest } from "./manifest.js";
@@ -18,6 +17,7 @@ export async function writeMixReport(
   manifest: Manifest,
   states: readonly SourceState[],
   tokenizer: Tokenizer | undefined,
+  beside?: Manifest,
 ): Promise<void> {
   const { totals, files, sources } = manifest;
   const mib = (files["train.jsonl"]!.bytes / 2 ** 20).toFixed(1);
@@ -54,7 +54,7 @@ export async function writeMixReport(
       released(manifest),
       composition(sources),
       accounts(sources),
-      lengths(manifest, states),
+      lengths(manifest, beside),
       takenOut(sources, states),
       badRows(sources),
       await samples(states, tokenizer),
@@ -168,30 +168,32 @@ function accounts(sources: readonly SourceManifest[]): HtmlValue {
   });
 }
 
-function lengths({ totals }: Manifest, states: readonly SourceState[]): HtmlValue {
-  const byTokens = totals.tokens > 0;
-  const charts = states
-    .filter(({ counts }) => counts.written > 0)
-    .map((state) => {
-      const lengths = byTokens ? state.tokens : state.chars;
-      return histogram({
-        title: state.name,
-        unit: byTokens ? "tokens" : "characters",
-        values: quantiles(lengths),
+/** One mixture, or two side by side with one scale, as the paper shows Tülu 1 and Tülu 2. */
+function lengths({ mixture, sources }: Manifest, beside: Manifest | undefined): HtmlValue {
+  const names = new Set([...sources, ...(beside?.sources ?? [])].map(({ name }) => name));
+  const charts = [...names].flatMap((name) => {
+    const pair = [
+      { of: mixture, source: sources.find((source) => source.name === name) },
+      { of: beside?.mixture, source: beside?.sources.find((source) => source.name === name) },
+    ].filter(({ source }) => source !== undefined && source.written > 0);
+    const max = Math.max(...pair.map(({ source }) => source!.lengths.quantiles.at(-2) ?? 0));
+    return pair.map(({ of, source }) =>
+      histogram({
+        title: beside === undefined ? name : `${name}, ${of}`,
+        unit: source!.lengths.unit,
+        values: source!.lengths.quantiles,
         height: 6,
-      });
-    });
+        bars: 30,
+        color: of === mixture ? 1 : 2,
+        ...(beside !== undefined && max > 0 && { max }),
+      }),
+    );
+  });
   return section({
     heading: "Length of a conversation",
-    note: "As training will see it, template included.",
+    note: "200 conversations spread evenly over the lengths of each source; tokens as training will see them.",
     body: sideBySide(charts),
   });
-}
-
-/** Evenly spread quantiles stand for all values: a chart needs no more. */
-function quantiles(lengths: LengthHistogram): number[] {
-  const many = Math.min(400, lengths.count);
-  return Array.from({ length: many }, (_, i) => lengths.quantile((i + 0.5) / many)!);
 }
 
 function takenOut(sources: readonly SourceManifest[], states: readonly SourceState[]): HtmlValue {
