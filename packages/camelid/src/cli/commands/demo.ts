@@ -90,7 +90,10 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
     8,
   );
   const known = probes.filter(({ value }, i) => completions[i]!.trimStart().startsWith(value)).length;
-  const comparison = compare(before, after, known / probes.length);
+  const openings = openingsOf(corpus, 4);
+  const continued = await continueTexts(base, openings, 40);
+  const prose = openings.map((opening, i) => ({ opening, continued: continued[i]! }));
+  const comparison = compare(before, after, known / probes.length, prose);
   say(`\n${comparisonText(comparison)}\n\n${examplesText(comparison, 4)}\n`);
   const report = folder("report.html");
   writeFileAtomic(
@@ -105,6 +108,12 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
 function writeLines(path: string, records: readonly unknown[]): string {
   writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
   return path;
+}
+
+/** The first words of texts from different parts of the corpus. */
+function openingsOf(corpus: readonly { text: string }[], count: number): string[] {
+  const step = Math.floor(corpus.length / count);
+  return Array.from({ length: count }, (_, i) => corpus[i * step]!.text.split(" ").slice(0, 4).join(" "));
 }
 
 function contents({ messages }: { messages: readonly { content: string }[] }): string[] {

@@ -15,23 +15,30 @@ export interface Comparison {
   all: KindScore;
   /** What the base knows when asked in its own way: share of true sentences that it completes rightly. */
   baseKnows: number;
+  /** How the base carries on with the first words of a text: it speaks the valley's language. */
+  prose: readonly { opening: string; continued: string }[];
   before: readonly Answer[];
   after: readonly Answer[];
 }
 
-export function compare(before: readonly Answer[], after: readonly Answer[], baseKnows: number): Comparison {
+export function compare(
+  before: readonly Answer[],
+  after: readonly Answer[],
+  baseKnows: number,
+  prose: Comparison["prose"],
+): Comparison {
   const score = (kind: KindScore["kind"]): KindScore => {
     const of = (answers: readonly Answer[]): Score =>
       summarise(answers.filter(({ question }) => kind === "all" || question.kind === kind));
     return { kind, before: of(before), after: of(after) };
   };
-  return { kinds: QUESTION_KINDS.map(score), all: score("all"), baseKnows, before, after };
+  return { kinds: QUESTION_KINDS.map(score), all: score("all"), baseKnows, prose, before, after };
 }
 
 export const percentText = (share: number): string => `${Math.round(share * 100)} %`;
 
 /** At most 80 columns. */
-export function comparisonText({ kinds, all, baseKnows }: Comparison): string {
+export function comparisonText({ kinds, all, baseKnows, prose }: Comparison): string {
   const line = (name: string, total: string | number, before: string, after: string): string =>
     `  ${name.padEnd(22)}${String(total).padStart(9)}${before.padStart(14)}${after.padStart(12)}`;
   const row = ({ kind, before, after }: KindScore): string =>
@@ -44,6 +51,8 @@ export function comparisonText({ kinds, all, baseKnows }: Comparison): string {
     "",
     `  Asked in its own way, to carry on with a sentence, the base is right ${percentText(baseKnows)} of the time:`,
     "  it knows the valley. What it learns in the second stage is to answer.",
+    "",
+    ...prose.slice(0, 2).map(({ opening, continued }) => `  prose  ${cut(`${opening} |${continued}`)}`),
   ].join("\n");
 }
 
@@ -63,11 +72,12 @@ export function examples(
   return chosen;
 }
 
+function cut(text: string): string {
+  const flat = text.replaceAll("\n", " ");
+  return flat.length > 68 ? `${flat.slice(0, 67)}…` : flat;
+}
+
 export function examplesText(comparison: Comparison, count: number): string {
-  const cut = (text: string): string => {
-    const flat = text.replaceAll("\n", " ");
-    return flat.length > 68 ? `${flat.slice(0, 67)}…` : flat;
-  };
   return examples(comparison, count)
     .map(
       ({ question, before, after }) =>

@@ -57,6 +57,17 @@ export function demoReport(comparison: Comparison, base: RunRecord, sft: RunReco
         ),
       }),
       section({
+        heading: "The base at home",
+        note: "Given the first words of a text it carries on; given a question it carries on as well.",
+        body: table(
+          [
+            { name: "opening", kind: "text" },
+            { name: "how the base continues", kind: "text" },
+          ],
+          comparison.prose.map(({ opening, continued }) => [opening, continued]),
+        ),
+      }),
+      section({
         heading: "Training",
         note: "Nats per trained token.",
         body: sideBySide([lossChart("base: prose", base), lossChart("SFT: questions and answers", sft)]),
