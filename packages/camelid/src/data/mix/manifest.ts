@@ -5,9 +5,9 @@ import { writeFileAtomic } from "../../run/atomic-write.js";
 import type { Mixture } from "../mixture.js";
 import type { LengthSummary } from "../quality/length-histogram.js";
 import type { NearDedupSummary } from "../quality/near-dedup.js";
+import type { RecordFile } from "./hashed-file.js";
 import type { BadRow, Contact } from "./job.js";
 import type { SourceCounts } from "./ledger.js";
-import type { RecordFile } from "./record-sink.js";
 import type { SourceState } from "./source-state.js";
 
 export interface Manifest {

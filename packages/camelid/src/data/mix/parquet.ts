@@ -1,6 +1,6 @@
 /** Record files as Parquet, for whoever queries or loads them elsewhere: columns `dataset`, `id`, `messages`. */
 import { type DatabaseLimits, sql, withDatabase } from "../files/duckdb.js";
-import type { RecordFile } from "./record-sink.js";
+import type { RecordFile } from "./hashed-file.js";
 
 const MESSAGES = `'STRUCT("role" VARCHAR, "content" VARCHAR)[]'`;
 const COLUMNS = `{dataset: 'VARCHAR', id: 'VARCHAR', messages: ${MESSAGES}}`;
