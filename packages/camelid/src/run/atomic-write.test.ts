@@ -83,6 +83,7 @@ test.each([
   ["EDQUOT", "ERR_DISK_FULL"],
   ["EROFS", "ERR_NOT_WRITABLE"],
   ["EACCES", "ERR_NOT_WRITABLE"],
+  ["ENAMETOOLONG", "ERR_NOT_WRITABLE"],
 ])("the system's %s becomes %s, with the place and a way out", (system, code) => {
   const cause = Object.assign(new Error(system), { code: system });
   expect(fileError(cause, "/out/x")).toMatchObject({ code, where: "/out/x", fix: expect.any(String), cause });

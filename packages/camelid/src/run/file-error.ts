@@ -21,6 +21,16 @@ export function fileError(error: unknown, path: string): unknown {
         ...details,
         fix: "check the owner and the permissions of the folder, or choose another --out.",
       });
+    // Places that are no folders of files, and names that no file can have.
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EISDIR":
+    case "EINVAL":
+    case "ENAMETOOLONG":
+      return new TrainingError("ERR_NOT_WRITABLE", `this place cannot be written (${systemCode(error)}).`, {
+        ...details,
+        fix: "choose another --out.",
+      });
     case "EEXIST":
     case "ENOTEMPTY":
       return new TrainingError("ERR_FOLDER_EXISTS", "this folder is there already and is not replaced.", {

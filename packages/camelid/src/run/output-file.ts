@@ -1,5 +1,5 @@
-import { mkdtempSync, realpathSync, rmdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdtempSync, realpathSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { SettingsError } from "../errors.js";
 import { fileError } from "./file-error.js";
 
@@ -31,7 +31,7 @@ export function checkOutputFile(path: string, inputs: readonly string[]): void {
       fix: "make it, or choose another --out.",
     });
   }
-  tryWriting(path);
+  checkWritable(path);
 }
 
 function isSameFile(input: string, path: string): boolean {
@@ -42,10 +42,16 @@ function isSameFile(input: string, path: string): boolean {
   }
 }
 
-/** Permissions alone do not tell: the file system may be read-only. */
-function tryWriting(path: string): void {
+/**
+ * Refuses a path below which nothing can be made, by making and removing a folder in the nearest one that exists:
+ * permissions alone do not tell, the file system may be read-only.
+ * @throws {TrainingError} `ERR_NOT_WRITABLE`, `ERR_DISK_FULL`
+ */
+export function checkWritable(path: string): void {
+  let folder = dirname(resolve(path));
+  while (!existsSync(folder)) folder = dirname(folder);
   try {
-    rmdirSync(mkdtempSync(join(dirname(path), ".camelid-")));
+    rmdirSync(mkdtempSync(join(folder, ".camelid-")));
   } catch (error) {
     throw fileError(error, path);
   }

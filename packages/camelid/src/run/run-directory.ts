@@ -8,6 +8,7 @@ import { eventsFormat, type NewEvent } from "./events.js";
 import { fileError } from "./file-error.js";
 import { toJsonLine } from "./json-numbers.js";
 import { LineageWriter } from "./lineage.js";
+import { checkWritable } from "./output-file.js";
 import { type Replay, ReplayRun } from "./replay-run.js";
 import type { Run } from "./run.js";
 
@@ -174,7 +175,7 @@ export function checkOutputFolder(path: string): void {
     names = readdirSync(path).filter((name) => !isTemporaryName(name));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") return;
+    if (code === "ENOENT") return checkWritable(path);
     if (code !== "ENOTDIR") throw fileError(cause, path);
     throw new CheckpointError("ERR_OUT_NOT_FOLDER", "the output path is a file, or leads through one.", {
       where: path,
