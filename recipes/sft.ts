@@ -14,6 +14,8 @@ import {
   describeRows,
   effectiveChatTemplate,
   findStart,
+  heldOutLoss,
+  holdOutRows,
   isDue,
   knobs,
   LossMeter,
@@ -30,14 +32,17 @@ import {
   type RecipeContext,
   type RunOutcome,
   readCompanions,
+  readPrompts,
   readRun,
   readTrainRows,
   restore,
   rowsOfStep,
   runReport,
+  sampleAnswers,
   saveCheckpoint,
   saveModel,
   stopOnNaN,
+  watchRounding,
 } from "camelid";
 import { z } from "zod";
 
@@ -68,7 +73,14 @@ export const settings = z.strictObject({
   precision: knobs.precision,
   device: knobs.device,
   threads: knobs.threads,
+  activationCheckpointing: knobs.activationCheckpointing,
   seed: knobs.seed,
+  evalData: knobs.evalData,
+  heldOutRows: knobs.heldOutRows,
+  evalEverySteps: knobs.evalEverySteps,
+  samplePrompts: knobs.samplePrompts,
+  sampleEverySteps: knobs.sampleEverySteps,
+  maxNewTokens: knobs.maxNewTokens.default(128),
   saveEverySteps: knobs.saveEverySteps,
   keepCheckpoints: knobs.keepCheckpoints,
 });
@@ -84,11 +96,14 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const tokenizer = await loadTokenizer(start.modelFolder);
   const data = await readTrainRows(settings.data, tokenizer, settings);
   checkSameData(start, data.fingerprint);
-  const plan = planSteps(data.rows.length, settings);
+  const { rows: trainRows, heldOut } = await holdOutRows(data, tokenizer, settings);
+  const prompts = settings.samplePrompts === null ? [] : await readPrompts(settings.samplePrompts);
+  const plan = planSteps(trainRows.length, settings);
   const { totalSteps, numRows, sequencesPerStep } = plan;
 
   // 3. Model, optimizer, schedule.
   using model = loadModel(start.modelFolder, { ...machine, trainable: true });
+  model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   using optimizer = adamw(model.namedParameters(), { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
@@ -115,12 +130,29 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     data: data.fingerprint,
   };
 
+  /** Looks at the model between two steps: the loss of rows that it never trains on, and what it says to a few prompts. */
+  const observe = async (step: number): Promise<void> => {
+    const isEnd = step === 0 || step === totalSteps;
+    if (heldOut.length > 0 && (isEnd || isDue(step, settings.evalEverySteps)))
+      run.log({
+        event: "eval-end",
+        step,
+        name: "held-out",
+        ...(await heldOutLoss(model, heldOut, settings)),
+      });
+    if (prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps)))
+      for (const answer of await sampleAnswers(model, tokenizer, prompts, settings))
+        run.log({ event: "sample", step, ...answer });
+  };
+  using rounding = watchRounding(model, optimizer, settings, run);
+
   let step = start.step;
+  if (step === 0) await observe(step);
   while (step < totalSteps && !context.signal.aborted) {
     step++;
     const started = performance.now();
     const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
-    const rows = places.map((place) => data.rows[place]!);
+    const rows = places.map((place) => trainRows[place]!);
     const lengths = rows.map((row) => row.inputIds.length);
     const batches = microBatches(lengths, settings).map((batch) => batch.map((i) => rows[i]!));
     const scales = lossScales(batches, settings.lossReduction);
@@ -130,6 +162,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       await nextTurn(); // lets Ctrl+C through
     }
     const lr = learningRate(step);
+    rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
     const losses = meter.take();
@@ -146,9 +179,11 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       trained_tokens: losses.trainedTokens,
       tokens_per_second: (lengths.reduce((a, b) => a + b, 0) * 1000) / (performance.now() - started),
       sources: losses.sources,
+      ...rounding?.metrics(step, lr),
     });
     progress.update(step, { loss: losses.loss.toFixed(3), lr: lr.toExponential(1) });
 
+    await observe(step);
     if (isDue(step, settings.saveEverySteps) || context.signal.aborted)
       await saveCheckpoint(run, step, state);
   }

@@ -30,7 +30,14 @@ export function tulu2(): SftPreset {
     precision: "bf16-mixed",
     device: "auto",
     threads: null,
+    activationCheckpointing: true,
     seed: 42,
+    evalData: null,
+    heldOutRows: null,
+    evalEverySteps: null,
+    samplePrompts: null,
+    sampleEverySteps: null,
+    maxNewTokens: 128,
     saveEverySteps: null,
     keepCheckpoints: 2,
   };
@@ -51,6 +58,7 @@ export function tiny(): SftPreset {
     learningRate: 1e-3,
     betas: [0.9, 0.99],
     precision: "fp32",
+    activationCheckpointing: false,
   };
 }
 

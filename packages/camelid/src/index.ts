@@ -45,6 +45,7 @@ export { type PresetMixture, tulu1Mixture, tulu2Mixture } from "./data/presets/t
 export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";
 export type { Conversation, Message, Role } from "./data/conversation.js";
 export { rowsFingerprint } from "./data/fingerprint.js";
+export { type HeldOutSettings, holdOutRows } from "./data/held-out-rows.js";
 export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
 export { type ReadConversations, readConversations } from "./data/read-conversations.js";
 export {
@@ -84,15 +85,24 @@ export { type PackedRows, packRows } from "./nn/packed-rows.js";
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
+export { heldOutLoss } from "./train/held-out-loss.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
 export { clipGradNorm } from "./train/optim/clip.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
+export { UpdateMonitor } from "./train/optim/update-monitor.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
+export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";
+
+// Generation.
+
+export { type Decoded, type DecodeOptions, generateGreedy } from "./generate/decode.js";
+export { type Prompt, readPrompts } from "./generate/read-prompts.js";
+export { type SampleAnswer, sampleAnswers } from "./generate/sample-answers.js";
 
 // Runs: what a run writes, and how to read it.
 

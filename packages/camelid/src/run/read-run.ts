@@ -82,7 +82,10 @@ function withoutVoidSteps(events: readonly RunEvent[]): RunEvent[] {
   for (const event of events) {
     if (event.event === "run-start" && event.resumed_from_step !== undefined) {
       const from = event.resumed_from_step;
-      const kept = live.filter((earlier) => !("step" in earlier) || (earlier.step ?? 0) <= from);
+      // A run that starts over also looks again at the model before its first step.
+      const kept = live.filter(
+        (earlier) => !("step" in earlier) || (from > 0 && (earlier.step ?? 0) <= from),
+      );
       live.splice(0, live.length, ...kept);
     }
     live.push(event);

@@ -13,6 +13,7 @@ const batch = "Batch and length";
 const optimizer = "Optimizer and schedule";
 const machine = "Machine";
 const saving = "Saving";
+const watching = "Watching";
 
 const positiveInt = z.int().positive();
 const beta = z.number().min(0).lt(1);
@@ -144,6 +145,11 @@ export const knobs = {
       placeholder: "device",
     },
   ),
+  activationCheckpointing: knob(z.boolean().default(false), {
+    help: "Keep only each block's input for the backward pass and compute the rest again: same numbers, less memory, about a quarter slower.",
+    group: machine,
+    alsoKnownAs: ["gradient_checkpointing", "enable_activation_checkpointing"],
+  }),
   threads: knob(positiveInt.nullable().default(null), {
     help: "CPU threads of libtorch; none means one for each physical core.",
     group: machine,
@@ -171,6 +177,33 @@ export const knobs = {
     help: "How many of the newest checkpoints to keep; none keeps all. The result in final/ always stays.",
     group: saving,
     alsoKnownAs: ["save_total_limit", "keep_last", "checkpoint_limit"],
+  }),
+
+  evalData: knob(z.string().min(1).nullable().default(null), {
+    help: "Rows that are not trained: a JSONL file; their loss is measured before, during and after training.",
+    group: watching,
+    placeholder: "file",
+    alsoKnownAs: ["eval_file", "validation_file", "eval_dataset", "val_data"],
+  }),
+  heldOutRows: knob(positiveInt.nullable().default(null), {
+    help: "Instead of evalData: take this many rows out of the data, chosen by seed and content.",
+    group: watching,
+    alsoKnownAs: ["held_out", "val_size", "validation_split", "test_size"],
+  }),
+  evalEverySteps: knob(positiveInt.nullable().default(null), {
+    help: "Measure the held-out loss every so many steps; none does so only before and after.",
+    group: watching,
+    alsoKnownAs: ["eval_steps", "eval_every", "val_check_interval"],
+  }),
+  samplePrompts: knob(z.string().min(1).nullable().default(null), {
+    help: "A JSONL file of prompts, as `camelid generate` takes; answered before, during and after training.",
+    group: watching,
+    placeholder: "file",
+  }),
+  sampleEverySteps: knob(positiveInt.nullable().default(null), {
+    help: "Answer the prompts every so many steps; none does so only before and after.",
+    group: watching,
+    alsoKnownAs: ["sample_every", "sample_steps"],
   }),
 
   beta: knob(z.number().positive().default(0.1), {

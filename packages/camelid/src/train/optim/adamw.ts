@@ -60,13 +60,15 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
   for (const [name, parameter] of parameters) {
     if (!parameter.requiresGrad) continue;
     const isMaster = masterWeights && parameter.dtype !== "float32";
-    const weight = isMaster ? parameter.detach().to({ dtype: "float32" }) : parameter;
+    const weight = isMaster
+      ? torch.tensorScope(() => parameter.detach().to({ dtype: "float32" }))
+      : parameter;
     slots.push({
       name,
       parameter,
       weight,
-      expAvg: torch.zerosLike(weight.detach()),
-      expAvgSq: torch.zerosLike(weight.detach()),
+      expAvg: torch.zerosLike(weight),
+      expAvgSq: torch.zerosLike(weight),
       step: torch.zeros([], { dtype: "float32", device: parameter.device }),
       decay: weightDecay > 0 && decays(name, parameter),
     });
