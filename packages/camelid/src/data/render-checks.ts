@@ -1,7 +1,13 @@
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Conversation } from "./conversation.js";
 import { strip } from "./python-text.js";
-import { IGNORE_INDEX, type RenderedRow, renderPrompts, renderSegments } from "./render.js";
+import {
+  IGNORE_INDEX,
+  type RenderedRow,
+  type RenderOptions,
+  renderPrompts,
+  renderSegments,
+} from "./render.js";
 import { SEGMENT_ROLES } from "./tokenize-segments.js";
 
 /** A broken promise of a rendered row. Preflight collects them over a sample of the user's rows. */
@@ -64,7 +70,7 @@ export function turnEnds(rows: Iterable<RenderedRow>, tokenizer: Tokenizer): Map
   for (const row of rows) {
     if (row.truncated) continue;
     for (const { start, end } of trainedRuns(row)) {
-      const special = lastSpecial(row.inputIds.subarray(start, end), tokenizer);
+      const special = endToken(row.inputIds.subarray(start, end), tokenizer);
       const name = special ?? "(no special token)";
       ends.set(name, (ends.get(name) ?? 0) + 1);
     }
@@ -80,11 +86,13 @@ export async function checkPrefixes(
   row: RenderedRow,
   conversation: Conversation,
   tokenizer: Tokenizer,
+  options: Omit<RenderOptions, "maxSeqLen"> = {},
 ): Promise<RenderProblem[]> {
   const answers = conversation.messages.flatMap(({ role }, index) => (role === "assistant" ? [index] : []));
   const prompts = await renderPrompts(
     answers.map((index) => conversation.messages.slice(0, index)),
     tokenizer,
+    options,
   );
   return prompts.flatMap((prompt, index) => {
     const differs = prompt.findIndex(
@@ -128,9 +136,15 @@ function decodeMiddle(
   return decode(end).slice(decode(start).length);
 }
 
-function lastSpecial(ids: Int32Array, tokenizer: Tokenizer): string | undefined {
+/** The special token that a run ends with; layout of white space may follow it. */
+function endToken(ids: Int32Array, tokenizer: Tokenizer): string | undefined {
   const names = new Map([...tokenizer.specialTokens].map(([name, id]) => [id, name]));
-  return names.get(ids.findLast((id) => names.has(id)) ?? -1);
+  for (let token = ids.length - 1; token >= 0; token--) {
+    const name = names.get(ids[token]!);
+    if (name !== undefined) return name;
+    if (tokenizer.decode(ids.subarray(token, token + 1)).trim() !== "") return undefined;
+  }
+  return undefined;
 }
 
 const quoted = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);

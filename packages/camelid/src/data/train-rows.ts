@@ -2,10 +2,11 @@
 import { DataError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type TokenRow, trainedTokens } from "./collate.js";
-import type { RowOrigin } from "./conversation.js";
+import type { Conversation, RowOrigin } from "./conversation.js";
 import { rowsFingerprint } from "./fingerprint.js";
 import { fileStem, readConversations } from "./read-conversations.js";
 import { type RenderedRow, type RenderOptions, renderConversations } from "./render.js";
+import type { SampledRow } from "./row-checks.js";
 import { holdsTextRows, readTextRows, renderTexts } from "./text-rows.js";
 
 /** A row that knows where it stands in its file: its line, or item of a JSON array, counted from 0. */
@@ -23,6 +24,8 @@ export interface TrainRows {
   account: SourceAccount[];
   /** Rows that could not be used, with the reason; empty unless such rows are skipped. */
   skipped: DataError[];
+  /** Trained rows from all over the file with what they were made of: preflight looks at them. */
+  sample: SampledRow[];
 }
 
 /** What became of one source's rows. `rows` = trained rows + `answerLost` + `nothingToTrain`. */
@@ -58,9 +61,10 @@ export async function readTrainRows(
   options: TrainRowsOptions,
 ): Promise<TrainRows> {
   const read = await readRendered(file, tokenizer, options);
-  const { rendered, skipped } = read;
+  const { rendered, skipped, conversations } = read;
   const accounts = new Map<string, SourceAccount>();
   const rows: TrainRow[] = [];
+  const kept: number[] = [];
   rendered.forEach((row, i) => {
     const account = accountOf(accounts, row.dataset);
     account.rows++;
@@ -71,6 +75,7 @@ export async function readTrainRows(
       account.tokens += row.inputIds.length;
       account.trainedTokens += trained;
       rows.push({ ...row, place: read.origins[i]!.line - 1 });
+      kept.push(i);
     } else if (row.answersLost > 0) {
       account.answerLost++;
     } else {
@@ -85,6 +90,10 @@ export async function readTrainRows(
     }
   });
   checkAnswersLost(file, rendered, rows.length, [...accounts.values()], options.maxSeqLen);
+  const sample = spread(kept, SAMPLED_ROWS).map((i) => ({
+    row: rendered[i]!,
+    conversation: conversations?.[i],
+  }));
   const fingerprint = { file, rows: rows.length, sha256: rowsFingerprint(rows) };
   return {
     rows,
@@ -92,11 +101,23 @@ export async function readTrainRows(
     sources: [...accounts.keys()],
     account: [...accounts.values()],
     skipped,
+    sample,
   };
+}
+
+/** Checks decode every token; a few hundred rows from all over the file say as much as all. */
+const SAMPLED_ROWS = 300;
+
+/** At most `count` of the items, evenly spaced. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }
 
 interface Rendered {
   rendered: RenderedRow[];
+  /** Of each rendered row; rows of plain text have none. */
+  conversations: readonly Conversation[] | undefined;
   /** Of each rendered row. */
   origins: RowOrigin[];
   skipped: DataError[];
@@ -111,11 +132,13 @@ async function readRendered(
   if (await holdsTextRows(file)) {
     const rows = await readTextRows(file, fileStem(file));
     const rendered = await renderTexts(rows, tokenizer, options.maxSeqLen);
-    return { rendered, origins: rows.map(({ origin }) => origin), skipped: [] };
+    const origins = rows.map(({ origin }) => origin);
+    return { rendered, conversations: undefined, origins, skipped: [] };
   }
   const read = await readConversations(file, { onBad: options.onBad, requireAssistant: true });
   const rendered = await renderConversations(read.rows, tokenizer, options);
-  return { rendered, origins: read.rows.map(({ origin }) => origin), skipped: [...read.skipped] };
+  const origins = read.rows.map(({ origin }) => origin);
+  return { rendered, conversations: read.rows, origins, skipped: [...read.skipped] };
 }
 
 function accountOf(accounts: Map<string, SourceAccount>, source: string): SourceAccount {

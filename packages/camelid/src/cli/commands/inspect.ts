@@ -71,6 +71,7 @@ async function inspect(options: InspectOptions): Promise<void> {
     sample.map((index) => conversations[index]!),
     sample.map((index) => rendered[index]!),
     tokenizer,
+    options,
   );
   const sources = countBySource(rendered);
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
