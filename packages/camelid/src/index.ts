@@ -106,6 +106,7 @@ export { type SampleAnswer, sampleAnswers } from "./generate/sample-answers.js";
 
 // Runs: what a run writes, and how to read it.
 
+export { exportTensorboard } from "./export/tensorboard.js";
 export { writeFileAtomic, writeFolderAtomic } from "./run/atomic-write.js";
 export { cacheDirectory } from "./run/cache-directory.js";
 export {

@@ -60,6 +60,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/report.js"),
   },
   {
+    name: "export-tensorboard",
+    summary: "write what a run recorded for TensorBoard",
+    group: "Look",
+    load: () => import("./commands/export-tensorboard.js"),
+  },
+  {
     name: "replay",
     summary: "compute a step of a run again: the same bits?",
     group: "Look",
