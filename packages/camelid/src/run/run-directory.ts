@@ -11,6 +11,7 @@ import { LineageWriter } from "./lineage.js";
 import { checkWritable } from "./output-file.js";
 import { type Replay, ReplayRun } from "./replay-run.js";
 import type { Run } from "./run.js";
+import { lockName, lockRun } from "./run-lock.js";
 
 export interface OpenRunOptions {
   /** The recipe's name: `sft`. */
@@ -56,6 +57,7 @@ class RunDirectory implements Run {
   readonly #createdFolders: boolean;
   readonly #resumed: boolean;
   readonly #started = Date.now();
+  #unlock = (): void => {};
   #lineage: LineageWriter | undefined;
   #step = 0;
   #hasProgress = false;
@@ -69,11 +71,13 @@ class RunDirectory implements Run {
     try {
       // mkdir tells the first folder it made; undefined when all were there.
       this.#createdFolders = mkdirSync(this.path, { recursive: true }) !== undefined;
+      this.#unlock = lockRun(this.path);
       if (this.#resumed) removeLeftovers(this.path);
       for (const checkpoint of options.setAside ?? []) setCheckpointAside(checkpoint);
       writeFileAtomic(join(this.path, "settings.json"), settingsJson(options));
       this.#events = new AppendFile(join(this.path, "events.jsonl"));
     } catch (error) {
+      this.#unlock();
       throw fileError(error, this.path);
     }
     this.#step = options.resumedFromStep ?? 0;
@@ -153,6 +157,7 @@ class RunDirectory implements Run {
     } finally {
       this.#events.close();
       this.#lineage?.close();
+      this.#unlock();
     }
     if (failedBeforeAnything) this.#discard();
   }
@@ -172,10 +177,13 @@ class RunDirectory implements Run {
 export function checkOutputFolder(path: string): void {
   let names: string[];
   try {
-    names = readdirSync(path).filter((name) => !isTemporaryName(name));
+    names = readdirSync(path).filter((name) => !isTemporaryName(name) && name !== lockName);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") return checkWritable(path);
+    if (code === "ENOENT") {
+      checkWritable(path);
+      return;
+    }
     if (code !== "ENOTDIR") throw fileError(cause, path);
     throw new CheckpointError("ERR_OUT_NOT_FOLDER", "the output path is a file, or leads through one.", {
       where: path,

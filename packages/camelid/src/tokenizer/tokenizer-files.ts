@@ -3,6 +3,13 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DataError } from "../errors.js";
+import {
+  IdSchema,
+  MAX_ID,
+  NormalizerSchema,
+  PostProcessorSchema,
+  PreTokenizerSchema,
+} from "./pipeline-stages.js";
 
 /**
  * What a model folder says about its tokenizer, before anything native is loaded.
@@ -21,7 +28,7 @@ export interface TokenizerFiles {
 }
 
 const AddedTokenSchema = z.looseObject({
-  id: z.number().int().nonnegative(),
+  id: IdSchema,
   content: z.string().min(1),
   special: z.boolean().default(false),
   lstrip: z.boolean().default(false),
@@ -32,13 +39,13 @@ const AddedTokenSchema = z.looseObject({
 
 const TokenizerJsonSchema = z.looseObject({
   added_tokens: z.array(AddedTokenSchema).default([]),
-  normalizer: z.looseObject({ type: z.string() }).nullish(),
-  pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
-  post_processor: z.looseObject({ type: z.string() }).nullish(),
+  normalizer: NormalizerSchema.nullish(),
+  pre_tokenizer: PreTokenizerSchema.nullish(),
+  post_processor: PostProcessorSchema.nullish(),
   // BPE and WordPiece map pieces to ids, Unigram lists [piece, score].
   model: z.looseObject({
     type: z.string().optional(),
-    vocab: z.union([z.record(z.string(), z.number().int()), z.array(z.tuple([z.string(), z.number()]))]),
+    vocab: z.union([z.record(z.string(), IdSchema), z.array(z.tuple([z.string(), z.number()]))]),
   }),
 });
 
@@ -47,13 +54,17 @@ const TokenNameSchema = z
   .nullish()
   .transform((token) => (typeof token === "string" ? token : token?.content));
 
+const IdKeySchema = z
+  .string()
+  .refine((key) => /^\d+$/.test(key) && Number(key) <= MAX_ID, "is not a token id");
+
 const TokenizerConfigSchema = z.looseObject({
   bos_token: TokenNameSchema,
   eos_token: TokenNameSchema,
   pad_token: TokenNameSchema,
   unk_token: TokenNameSchema,
   add_bos_token: z.boolean().nullish(),
-  added_tokens_decoder: z.record(z.string(), AddedTokenSchema.omit({ id: true }).loose()).nullish(),
+  added_tokens_decoder: z.record(IdKeySchema, AddedTokenSchema.omit({ id: true }).loose()).nullish(),
   chat_template: z
     .union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))])
     .nullish(),
@@ -113,12 +124,20 @@ function parseFile<T extends z.ZodType>(schema: T, bytes: Buffer, path: string):
       cause,
     });
   }
-  const parsed = schema.safeParse(value);
+  const fix = "use a tokenizer written by Hugging Face tokenizers or transformers.";
+  let parsed: z.ZodSafeParseResult<z.output<T>>;
+  try {
+    parsed = schema.safeParse(value);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause; // the stack ended: stages within stages within stages
+    throw new DataError("ERR_TOKENIZER_INVALID", "the file is nested too deeply.", {
+      where: path,
+      fix,
+      cause,
+    });
+  }
   if (parsed.success) return parsed.data;
-  throw new DataError("ERR_TOKENIZER_INVALID", z.prettifyError(parsed.error), {
-    where: path,
-    fix: "use a tokenizer written by Hugging Face tokenizers or transformers.",
-  });
+  throw new DataError("ERR_TOKENIZER_INVALID", `${z.prettifyError(parsed.error)}.`, { where: path, fix });
 }
 
 async function readIfPresent(path: string): Promise<Buffer | undefined> {

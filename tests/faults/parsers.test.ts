@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { everyParser, survive } from "./parsers.js";
+
+const root = mkdtempSync(join(tmpdir(), "camelid-parsers-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const parsers = await everyParser(root);
+
+/** The longer version stands in tests/long. */
+const ROUNDS = 250;
+
+describe.each(parsers)("$name", (parser) => {
+  test("is read as it should be", async () => {
+    writeFileSync(parser.path, parser.valid);
+    await parser.read();
+  });
+
+  test(`damaged in ${ROUNDS} ways, is read or refused with an error of ours, soon and in little memory`, async () => {
+    const outcomes = await survive(parser, ROUNDS, 20261122);
+    // Both outcomes have to occur, or the damage is too weak or too strong to test anything.
+    expect(outcomes.get("read")).toBeGreaterThan(ROUNDS / 100);
+    // Records of a run are read as far as they can be, whatever happened to them.
+    if (!["events.jsonl", "lineage"].includes(parser.name)) expect(outcomes.size).toBeGreaterThan(1);
+  });
+});
