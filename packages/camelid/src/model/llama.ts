@@ -111,7 +111,7 @@ export class Llama implements LanguageModel {
     let x = torch.embedding(this.#embedTokens, rows.inputIds); // [tokens, hidden]
     this.#layers.forEach((layer, index) => {
       const block = (input: Tensor): Tensor => {
-        const attended = input.add(this.#attention(layer, index, input, rope, rows.lengths, cache));
+        const attended = input.add(this.#attention(layer, index, input, rope, rows, cache));
         return attended.add(this.#mlp(layer, attended));
       };
       x = this.activationCheckpointing ? recompute(block, x) : block(x);
@@ -125,7 +125,7 @@ export class Llama implements LanguageModel {
     index: number,
     x: Tensor,
     rope: RopeTables,
-    lengths: readonly number[],
+    rows: PackedRows,
     cache: KeyValueCache | undefined,
   ): Tensor {
     const { headDim, numAttentionHeads, numKeyValueHeads, rmsNormEps } = this.config;
@@ -135,8 +135,8 @@ export class Llama implements LanguageModel {
     const value = layer.vProj.forward(h).view([-1, numKeyValueHeads, headDim]);
     const attended =
       cache === undefined
-        ? packedAttention(query, key, value, lengths)
-        : attendWithCache(cache, index, query, key, value, lengths);
+        ? packedAttention(query, key, value, rows)
+        : attendWithCache(cache, index, query, key, value, rows.lengths);
     return layer.oProj.forward(attended.reshape([-1, numAttentionHeads * headDim]));
   }
 

@@ -1,5 +1,6 @@
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import type { PackedRows } from "./packed-rows.js";
 
 /**
  * Causal attention inside each row of a packed stretch. With fewer key-value heads than query heads, query head h reads
@@ -7,25 +8,60 @@ import * as torch from "@camelid/torch";
  * @param query  [tokens, heads, headDim]
  * @param key    [tokens, kvHeads, headDim]
  * @param value  [tokens, kvHeads, headDim]
- * @param lengths tokens of each row
+ * @param rows   tokens of each row, and which of them share their beginnings
  * @returns [tokens, heads, headDim]
  */
 export function packedAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  lengths: readonly number[],
+  { lengths, branches }: Pick<PackedRows, "lengths" | "branches">,
 ): Tensor {
-  const enableGqa = query.shape[1] !== key.shape[1];
-  const attend = (q: Tensor, k: Tensor, v: Tensor): Tensor =>
-    torch.scaledDotProductAttention(heads(q), heads(k), heads(v), null, 0, true, { enableGqa });
-  if (lengths.length === 1) return tokens(attend(query, key, value));
+  if (branches !== undefined) return branchedAttention(query, key, value, branches);
+  if (lengths.length === 1) return causal(query, key, value);
   const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [
     Tensor[],
     Tensor[],
     Tensor[],
   ];
-  return torch.cat(queries.map((q, row) => tokens(attend(q, keys[row]!, values[row]!))));
+  return torch.cat(queries.map((q, row) => causal(q, keys[row]!, values[row]!)));
+}
+
+/**
+ * The first row of each group is attended as a whole. Of every other one the beginning is attended again, for the sake of the
+ * kernels that know causal attention only without a mask, and left out of the result; no other layer sees it twice.
+ */
+function branchedAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  branches: NonNullable<PackedRows["branches"]>,
+): Tensor {
+  const parts: Tensor[] = [];
+  let start = 0;
+  for (const { prefix, rests } of branches) {
+    let at = start + prefix;
+    rests.forEach((rest, i) => {
+      const [q, k, v] = [query, key, value].map((x) =>
+        i === 0
+          ? x.narrow(0, start, prefix + rest)
+          : torch.cat([x.narrow(0, start, prefix), x.narrow(0, at, rest)]),
+      ) as [Tensor, Tensor, Tensor];
+      const attended = causal(q, k, v);
+      parts.push(i === 0 ? attended : attended.narrow(0, prefix, rest));
+      at += rest;
+    });
+    start = at;
+  }
+  return parts.length === 1 ? parts[0]! : torch.cat(parts);
+}
+
+/** One row alone. */
+function causal(query: Tensor, key: Tensor, value: Tensor): Tensor {
+  const enableGqa = query.shape[1] !== key.shape[1];
+  return tokens(
+    torch.scaledDotProductAttention(heads(query), heads(key), heads(value), null, 0, true, { enableGqa }),
+  );
 }
 
 /**

@@ -10,6 +10,8 @@ export interface PackedRows {
   inputIds: Tensor;
   /** Tokens of each row; they sum to `tokens`. */
   lengths: readonly number[];
+  /** Where rows share their beginnings (`packBranches`): what each of `lengths` is. */
+  branches?: readonly { prefix: number; rests: readonly number[] }[];
   /** [tokens] int64: place of each token in its own row. */
   positions: Tensor;
 }
@@ -39,4 +41,28 @@ export function packRows(
     lengths,
     positions: torch.tensor(positions, { device }),
   };
+}
+
+/** Rows that begin alike: the common beginning, and how each goes on. */
+export interface Branches {
+  prefix: ArrayLike<number>;
+  rests: readonly ArrayLike<number>[];
+}
+
+/**
+ * Rows with common beginnings, each of which lies in the stretch once: the beginning, then the rest of each row. Every token
+ * sees what it would see if each row stood alone, so the hidden states are those of the plain rows. Nothing may be empty.
+ */
+export function packBranches(groups: readonly Branches[], device: Device): PackedRows {
+  const starts = groups.flatMap(({ prefix, rests }) => [0, ...rests.map(() => prefix.length)]);
+  const packed = packRows(
+    groups.flatMap(({ prefix, rests }) => [prefix, ...rests]),
+    device,
+    starts,
+  );
+  const branches = groups.map(({ prefix, rests }) => ({
+    prefix: prefix.length,
+    rests: rests.map((rest) => rest.length),
+  }));
+  return { ...packed, branches };
 }

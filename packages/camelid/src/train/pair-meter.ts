@@ -1,0 +1,69 @@
+/** What a DPO step reports, summed over its pairs. Sums stay on the device until the step is over. */
+import type { Device, Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { trainedTokens } from "../data/collate.js";
+import type { PairRow } from "../data/pair-rows.js";
+import type { DpoLoss, PairLogps } from "./losses/dpo.js";
+
+export interface PairMetrics {
+  /** Mean over the step's pairs. */
+  loss: number;
+  trainedTokens: number;
+  /** TRL's names; each a mean over pairs. `lengths/...` count the trained tokens of the data's answers. */
+  metrics: Record<string, number>;
+}
+
+const NAMES = [
+  "loss",
+  "rewards/chosen",
+  "rewards/rejected",
+  "rewards/accuracies",
+  "rewards/margins",
+  "logps/chosen",
+  "logps/rejected",
+] as const;
+
+export class PairMeter implements Disposable {
+  /** [names] float64 */
+  readonly #sums: Tensor;
+  #pairs = 0;
+  #chosenTokens = 0;
+  #rejectedTokens = 0;
+
+  constructor(device: Device) {
+    // Apple's GPUs have no float64.
+    this.#sums = torch.zeros([NAMES.length], { dtype: device === "mps" ? "float32" : "float64", device });
+  }
+
+  add(pairs: readonly PairRow[], policy: PairLogps, loss: DpoLoss): void {
+    using _ = torch.tensorScope();
+    const { losses, chosenRewards, rejectedRewards } = loss;
+    const wins = chosenRewards.gt(rejectedRewards); // a tie is no win
+    const margins = chosenRewards.sub(rejectedRewards);
+    const columns = [losses, chosenRewards, rejectedRewards, wins, margins, policy.chosen, policy.rejected];
+    const { dtype } = this.#sums;
+    this.#sums.add_(torch.stack(columns.map((column) => column.detach().to({ dtype }).sum())));
+    for (const { chosen, rejected } of pairs) {
+      this.#pairs++;
+      this.#chosenTokens += trainedTokens(chosen);
+      this.#rejectedTokens += trainedTokens(rejected);
+    }
+  }
+
+  /** Reads the sums and starts over. */
+  take(): PairMetrics {
+    const means = this.#sums.toArray().map((sum) => sum / this.#pairs);
+    const metrics = Object.fromEntries(NAMES.map((name, i) => [name, means[i]!]));
+    metrics["lengths/chosen"] = this.#chosenTokens / this.#pairs;
+    metrics["lengths/rejected"] = this.#rejectedTokens / this.#pairs;
+    const trained = this.#chosenTokens + this.#rejectedTokens;
+    this.#sums.zero_();
+    this.#pairs = this.#chosenTokens = this.#rejectedTokens = 0;
+    const { loss, ...rest } = metrics;
+    return { loss: loss!, trainedTokens: trained, metrics: rest };
+  }
+
+  [Symbol.dispose](): void {
+    this.#sums.dispose();
+  }
+}
