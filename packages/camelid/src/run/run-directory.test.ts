@@ -122,7 +122,7 @@ describe("a new run", () => {
   test("no temporary file stays", () => {
     using run = openRun(folder, options);
     run.writeFile("report.html", "<p>");
-    expect(readdirSync(folder).sort()).toEqual(["events.jsonl", "report.html", "settings.json"]);
+    expect(readdirSync(folder).sort()).toEqual([".lock", "events.jsonl", "report.html", "settings.json"]);
   });
 });
 
