@@ -1,4 +1,8 @@
-/** The numbers of the demo: sized so that two cores need a few minutes and the result is clear. */
+/**
+ * The numbers of the demo: sized so that two cores need a few minutes and the result is clear. They were found in trials of the
+ * same model in plain PyTorch. What mattered, in order: weights initialised at 0.06 rather than 0.02, small batches
+ * in both stages, a token for every word, and a gentle rate for SFT.
+ */
 import type { LlamaConfig } from "../../model/config.js";
 
 /** A million parameters: enough to know the small world by heart. */
