@@ -384,6 +384,16 @@ const tokenizers: Case[] = [
     /5001 ids, the embedding has only \d+ rows/,
   ],
   [
+    "merges on which the library would abort the process",
+    () =>
+      edit("tokenizer.json", (json) => {
+        Object.assign(json.model, { continuing_subword_prefix: "####" });
+      }),
+    "ERR_TOKENIZER_INVALID",
+    /lacks the prefix "####"/,
+    /tokenizer\.json/,
+  ],
+  [
     "no end token",
     () => edit("tokenizer_config.json", (json) => ({ ...json, eos_token: null })),
     "ERR_NO_EOS",

@@ -1,6 +1,7 @@
 import type { Encoding, Tokenizer as NativeTokenizer } from "tokenizers";
 import tokenizers from "tokenizers";
 import { DataError } from "../errors.js";
+import { refuseAbortingFile } from "./aborting-files.js";
 import type { TokenizerFiles, TokenizerJson } from "./tokenizer-files.js";
 
 /**
@@ -35,6 +36,7 @@ export interface StretchPlace {
 }
 
 export function stretchTokenizer(files: TokenizerFiles, place: StretchPlace): StretchTokenizer {
+  refuseAbortingFile(files.json, `${files.folder}/tokenizer.json`);
   const native = fromJson(files, withoutSpecials(files.json, place));
   const decoder = native.getDecoder();
   const idByStrippedId = remapping(files.json, native);
