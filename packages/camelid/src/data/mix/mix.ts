@@ -103,6 +103,7 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
     if (sink.holdsBack) for (const run of runs) await upsample(run, sink, pool, options);
     for (const { state } of runs) assertBalanced(state.name, state.counts);
 
+    await pool.close(); // threads give their memory back before the database takes its share
     const files = sink.close();
     const limits = { threads: Math.max(1, options.threads), spillFolder: join(work, "spill") };
     await sink.lineage.finish(join(work, "lineage.parquet"), limits);

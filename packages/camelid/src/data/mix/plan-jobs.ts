@@ -5,6 +5,8 @@ import type { RowJob } from "./job.js";
 import { fileOfRow, type IndexedFile, type RowList } from "./row-list.js";
 
 const JOB_BYTES = 2 << 20;
+/** An encoding weighs some 30 times its text, outside of the collector's sight, until the job is done. */
+const JOB_BYTES_WITH_TOKENS = 256 << 10;
 const JOB_ROWS = 4096;
 
 export interface JobSettings {
@@ -15,6 +17,8 @@ export interface JobSettings {
   /** The stream of prompt templates: one draw a row, in drawing order. */
   readonly templateDraws?: PythonRandom;
   readonly copy?: boolean;
+  /** Rows are tokenised: jobs stay small. */
+  readonly countsTokens?: boolean;
 }
 
 /**
@@ -28,12 +32,13 @@ export function* planJobs(
   settings: JobSettings,
   firstPosition: (drawn: number) => number,
 ): Generator<RowJob> {
-  const { templateDraws, ...rest } = settings;
+  const { templateDraws, countsTokens = false, ...rest } = settings;
+  const jobBytes = countsTokens ? JOB_BYTES_WITH_TOKENS : JOB_BYTES;
   const count = order?.length ?? list.count;
   for (let from = 0; from < count; ) {
     const rows: number[] = [];
     let bytes = 0;
-    while (from + rows.length < count && rows.length < JOB_ROWS && bytes < JOB_BYTES) {
+    while (from + rows.length < count && rows.length < JOB_ROWS && bytes < jobBytes) {
       const row = order?.[from + rows.length] ?? from + rows.length;
       const file = fileOfRow(list, row);
       bytes += file.index.lengths[row - file.firstRow]!;

@@ -42,6 +42,8 @@ class InlinePool implements JobPool {
 const JOBS_AHEAD_PER_THREAD = 2;
 /** A job's strings live as long as the job. In the default 48 MB they are copied again and again while it lasts. */
 const YOUNG_GENERATION_MB = 144;
+/** Encodings are native memory that the collector does not see: it must come by often to let them go. */
+const YOUNG_GENERATION_WITH_TOKENS_MB = 24;
 
 class ThreadPool implements JobPool {
   readonly #workers: Worker[];
@@ -58,7 +60,10 @@ class ThreadPool implements JobPool {
     this.#workers = this.#load.map(() => {
       const worker = new Worker(script, {
         workerData: settings,
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+        resourceLimits: {
+          maxYoungGenerationSizeMb:
+            settings.tokenizerFolder === undefined ? YOUNG_GENERATION_MB : YOUNG_GENERATION_WITH_TOKENS_MB,
+        },
       });
       worker.on("message", (reply: WorkerReply) => this.#settle(reply));
       worker.on("error", (error) => this.#failAll(error));

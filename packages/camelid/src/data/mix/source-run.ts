@@ -52,7 +52,7 @@ export async function mixSource(
   const state = new SourceState(task.index, source.name, source.exempt ?? false, quota);
   // Every draw of the source comes before its prompt templates: the order in which the original uses its stream.
   const parts = await drawParts(task, state, options);
-  const { rule, settings } = ruleFor(task, parts);
+  const { rule, settings } = ruleFor(task, parts, options.tokenizer !== undefined);
   for (const part of parts) listNotSampled(part, state, sink);
 
   const ofRows = parts.reduce((rows, { drawn }) => rows + drawn.count, 0);
@@ -153,6 +153,7 @@ async function drawParts(task: SourceTask, state: SourceState, options: MixOptio
 function ruleFor(
   { source, random }: SourceTask,
   parts: readonly DrawnPart[],
+  countsTokens: boolean,
 ): { rule: Source; settings: JobSettings } {
   let options: SourceOptions = source.options ?? {};
   let rule: Source;
@@ -168,6 +169,7 @@ function ruleFor(
     dataset: source.name,
     options,
     exempt: source.exempt ?? false,
+    countsTokens,
     ...(rule.drawsPerRow && { templateDraws: random.main }),
   };
   return { rule, settings };

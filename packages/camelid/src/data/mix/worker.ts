@@ -8,7 +8,13 @@ const port = parentPort!;
 const inspector = Inspector.open(workerData as InspectorSettings);
 inspector.catch(() => {}); // reported with the first job
 
-port.on("message", async ({ number, job }: { number: number; job: RowJob }) => {
+/** One job at a time: a second one under way would only hold its memory while it waits for the tokenizer. */
+let turn: Promise<void> = Promise.resolve();
+port.on("message", (message: { number: number; job: RowJob }) => {
+  turn = turn.then(() => work(message));
+});
+
+async function work({ number, job }: { number: number; job: RowJob }): Promise<void> {
   let reply: WorkerReply;
   const moved: ArrayBuffer[] = [];
   try {
@@ -19,4 +25,4 @@ port.on("message", async ({ number, job }: { number: number; job: RowJob }) => {
     reply = { number, error: plainError(error) };
   }
   port.postMessage(reply, moved);
-});
+}
