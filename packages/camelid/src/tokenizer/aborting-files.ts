@@ -9,7 +9,8 @@ export function refuseAbortingFile({ model }: TokenizerJson, where: string): voi
   const { type, continuing_subword_prefix: prefix, merges } = model as Record<string, unknown>;
   if ((type ?? "BPE") !== "BPE" || typeof prefix !== "string" || prefix === "" || !Array.isArray(merges))
     return;
-  // A model without a type is taken for BPE where it has merges. The library cuts the prefix off the right part of every merge, whether it is there or not.
+  // A model without a type is taken for BPE where it has merges. The prefix is cut off the right part of every merge,
+  // whether it is there or not.
   const bad = merges.find((merge) => !rightPart(merge).startsWith(prefix));
   if (bad === undefined) return;
   throw new DataError(

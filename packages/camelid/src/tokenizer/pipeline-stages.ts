@@ -4,7 +4,7 @@ import { z } from "zod";
  * The pipeline of a tokenizer.json, as far as it is read here and not by the native library: nested stages, and the ids
  * that a post-processor puts around a text.
  */
-interface Stage {
+export interface Stage {
   type: string;
   [key: string]: unknown;
 }
