@@ -47,7 +47,9 @@ export type { Conversation, Message, Role } from "./data/conversation.js";
 export { rowsFingerprint } from "./data/fingerprint.js";
 export { type HeldOutSettings, holdOutRows } from "./data/held-out-rows.js";
 export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
+export { type PairAccount, type PairRow, type PairRows, readPairRows } from "./data/pair-rows.js";
 export { type ReadConversations, readConversations } from "./data/read-conversations.js";
+export { readPreferences } from "./data/read-preferences.js";
 export {
   IGNORE_INDEX,
   type RenderedRow,
@@ -80,22 +82,54 @@ export { type Companions, readCompanions, type SaveOptions, saveModel } from "./
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
 
+// Adapters: LoRA on frozen weights, in PEFT's files.
+
+export {
+  type AdapterConfig,
+  isAdapterFolder,
+  loadAdapter,
+  readAdapterConfig,
+  saveAdapter,
+} from "./adapters/adapter-file.js";
+export {
+  adaptersOf,
+  addLora,
+  type LoraAdapter,
+  type LoraSettings,
+  withAdapters,
+  withoutAdapters,
+} from "./adapters/lora.js";
+export { mergeAdapters } from "./adapters/merge.js";
+
 // Training: the pieces of a loop that stays visible in the recipe.
 
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
+export { accumulateDpo } from "./train/accumulate-dpo.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
+export { type DpoLoss, type DpoSettings, dpoLoss, type PairLogps } from "./train/losses/dpo.js";
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
 export { clipGradNorm } from "./train/optim/clip.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
 export { UpdateMonitor } from "./train/optim/update-monitor.js";
+export { pairLogps, pairTokens } from "./train/pair-logps.js";
+export { PairMeter, type PairMetrics } from "./train/pair-meter.js";
+export {
+  adaptersOffReference,
+  checkReferenceSetting,
+  checkStartsAtReference,
+  pairBatches,
+  type Reference,
+  storedReference,
+} from "./train/reference-logps.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
+export { type TrainedWeights, trainedWeights } from "./train/trained-weights.js";
 export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";
 
 // Generation.

@@ -211,6 +211,26 @@ export const knobs = {
     group: "Preferences",
     alsoKnownAs: ["dpo_beta"],
   }),
+  lossType: knob(z.enum(["dpo", "dpo-norm"]).default("dpo"), {
+    help: "Log-probabilities of answers: summed over tokens, or (dpo-norm) their mean per token; with means, beta 5 is usual.",
+    group: "Preferences",
+    alsoKnownAs: ["loss_type", "dpo_loss_type", "pref_loss"],
+  }),
+  labelSmoothing: knob(z.number().min(0).lt(0.5).default(0), {
+    help: "How often the preference is taken to be the wrong way round.",
+    group: "Preferences",
+    alsoKnownAs: ["label_smoothing", "dpo_label_smoothing"],
+  }),
+  reference: knob(z.enum(["stored", "adapters-off"]).default("stored"), {
+    help: "What DPO compares with: log-probabilities computed once before training, or the model with its adapters switched off.",
+    group: "Preferences",
+    alsoKnownAs: ["precompute_ref_log_probs", "ref_model", "cached_reference"],
+  }),
+  sharePrompts: knob(z.boolean().default(true), {
+    help: "The prompt of a pair goes through the model once for both answers; results are those of separate rows.",
+    group: "Preferences",
+    alsoKnownAs: ["prefix_sharing"],
+  }),
 } as const;
 
 /** The adapter group: `lora.rank`, `lora.alpha`, `lora.dropout`, `lora.targetModules`; scaling is alpha / rank. */
@@ -241,6 +261,11 @@ export const loraKnobs = z.strictObject({
       alsoKnownAs: ["target_modules", "lora_target", "modules_to_train"],
     },
   ),
+  rslora: knob(z.boolean().default(false), {
+    help: "Scale adapters by alpha / sqrt(rank) instead.",
+    group: "LoRA",
+    alsoKnownAs: ["use_rslora"],
+  }),
 });
 
 /** Every key that some command knows: one given to the wrong command is told apart from a typing mistake. */

@@ -1,5 +1,6 @@
 /** One forward and backward pass: gradients add up in `.grad`, losses in the meter. */
 import * as torch from "@camelid/torch";
+import { withDropout } from "../adapters/lora.js";
 import { collateTargets, type TokenRow, trainedTokens } from "../data/collate.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { packRows } from "../nn/packed-rows.js";
@@ -29,7 +30,9 @@ export function accumulateSft(
   using _ = torch.tensorScope();
   const inputIds = rows.map((row) => row.inputIds);
   const targets = collateTargets(rows, model.device, (row) => meter.sourceNumber(row.dataset));
-  const { loss, logps } = sftLoss(model, packRows(inputIds, model.device), targets, scale);
-  loss.backward();
-  meter.add(logps, targets);
+  withDropout(model, () => {
+    const { loss, logps } = sftLoss(model, packRows(inputIds, model.device), targets, scale);
+    loss.backward();
+    meter.add(logps, targets);
+  });
 }

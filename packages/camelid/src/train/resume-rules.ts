@@ -18,7 +18,7 @@ const FREE = new Set(
 );
 
 /** The same step in exact arithmetic, summed in another order. */
-const ROUNDING = new Set(["threads", "device", "packing"]);
+const ROUNDING = new Set(["threads", "device", "packing", "sharePrompts", "reference"]);
 
 /** How a step's rows are cut into micro-batches; free as long as the step keeps its rows. */
 const SPLIT = new Set(["microBatchSize", "gradAccumSteps"]);
@@ -52,7 +52,7 @@ export function compareSettings(
   }
   return {
     changed: differences.map(differenceText),
-    inexact: differences.filter(({ key }) => SPLIT.has(key) || key === "packing").map(differenceText),
+    inexact: differences.filter(({ key }) => isRounding(key) && !EXACT.includes(key)).map(differenceText),
   };
 }
 

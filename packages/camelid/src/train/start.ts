@@ -1,4 +1,5 @@
 /** Where a run begins: at step 0 in a new folder, or at the last sound checkpoint of a run that stopped. */
+import { isAdapterFolder } from "../adapters/adapter-file.js";
 import { CheckpointError } from "../errors.js";
 import { readModelWeights } from "../model/load.js";
 import { type Checkpoint, type CheckpointManifest, lastSoundCheckpoint } from "../run/checkpoint-folder.js";
@@ -13,7 +14,7 @@ import { compareEnvironment, compareSettings, type ResumableSettings } from "./r
 export interface Start {
   /** Optimizer steps done before. */
   step: number;
-  /** Where weights and tokenizer come from: the base model, or the checkpoint. */
+  /** Where weights and tokenizer come from: the base model, or the checkpoint unless that holds an adapter only. */
   modelFolder: string;
   checkpoint: Checkpoint | undefined;
   /** What `openRun` has to know of it. */
@@ -57,7 +58,8 @@ export async function findStart(
     warnings.push(...compareEnvironment(checkpoint.manifest, environment, inexact));
   return {
     step: checkpoint?.manifest.step ?? 0,
-    modelFolder: checkpoint?.path ?? settings.model,
+    modelFolder:
+      checkpoint === undefined || isAdapterFolder(checkpoint.path) ? settings.model : checkpoint.path,
     checkpoint,
     run: {
       resume: true,

@@ -1,0 +1,29 @@
+/** One hash for the weights of a model: what a reference or an adapter's base is known by. */
+import { createHash } from "node:crypto";
+import type { Tensor } from "@camelid/torch";
+import { readModelWeights } from "./load.js";
+
+/**
+ * Of names, shapes, dtypes and bytes; the order does not matter.
+ * @returns sha256 in lower-case hex
+ */
+export function weightsHash(weights: Iterable<readonly [string, Tensor]>): string {
+  const lines: string[] = [];
+  for (const [name, tensor] of weights) lines.push(tensorLine(name, tensor));
+  return createHash("sha256").update(lines.sort().join("\n")).digest("hex");
+}
+
+/** The same of a model folder, in the precision of its files; how they are cut into shards does not matter. */
+export function folderWeightsHash(folder: string): string {
+  const lines: string[] = [];
+  for (const [name, tensor] of readModelWeights(folder)) {
+    lines.push(tensorLine(name, tensor));
+    tensor.dispose();
+  }
+  return createHash("sha256").update(lines.sort().join("\n")).digest("hex");
+}
+
+function tensorLine(name: string, tensor: Tensor): string {
+  const bytes = createHash("sha256").update(tensor.toBytes()).digest("hex");
+  return `${name} ${tensor.dtype} [${tensor.shape}] ${bytes}`;
+}
