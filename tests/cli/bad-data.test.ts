@@ -236,9 +236,10 @@ describe("logprobs and generate", () => {
     for (const [command, flag, text] of [
       ["logprobs", "--data", good],
       ["generate", "--prompts", '{"prompt":"a"}'],
+      ["inspect", "--data", good],
     ] as const) {
       writeFileSync(data, text);
-      const words = ["--model", join(root, "no-model"), flag, data, "--out", path(), "--threads", "1"];
+      const words = ["--model", join(root, "no-model"), flag, data, "--out", path()];
       expectOneClearError(await camelid(command, ...words), { code, says, exit: exit as 1 | 2 });
       expect(readFileSync(data, "utf8")).toBe(text);
       expect(readdirSync(folder)).toEqual(["in.jsonl"]);

@@ -64,8 +64,11 @@ test("a run that ends in an error returns them too", async () => {
     torch.writeSafetensors(path, tensors, { format: "pt" });
   }
   const before = live();
-  const places = ["--model", join(broken, "model"), "--data", tiny.data, "--out", join(root, "nan")];
-  expect((await camelid("sft", ...places, "--threads", "1")).code).toBe(1);
+  const words = ["sft", "--model", join(broken, "model"), "--data", tiny.data, "--threads", "1"];
+  // Found before the first step, and in it.
+  expect((await camelid(...words, "--out", join(root, "nan-1"))).code).toBe(2);
+  expect(live()).toEqual(before);
+  expect((await camelid(...words, "--out", join(root, "nan-2"), "--preflight", "false")).code).toBe(1);
   expect(live()).toEqual(before);
 });
 

@@ -7,6 +7,7 @@ import { countBySource } from "../../data/render-counters.js";
 import type { TokenVariant } from "../../data/tokenize-segments.js";
 import { DataError, SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
+import { checkOutputFile } from "../../run/output-file.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import { renderFindings } from "../inspect/findings.js";
 import { inspectPage } from "../inspect/inspect-page.js";
@@ -56,6 +57,7 @@ export function command(): Command {
 }
 
 async function inspect(options: InspectOptions): Promise<void> {
+  if (!options.json) checkOutputFile(options.out, [options.data]);
   const tokenizer = await loadTokenizer(options.model);
   const { rows: conversations, skipped } = await readConversations(options.data, options);
   const rendered = await renderConversations(conversations, tokenizer, options);
