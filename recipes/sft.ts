@@ -7,6 +7,7 @@
 import {
   accumulateSft,
   adamw,
+  announceChecks,
   announceStart,
   checkSameData,
   checkVocabulary,
@@ -28,6 +29,7 @@ import {
   openRun,
   Progress,
   planSteps,
+  preflight,
   prepareMachine,
   type RecipeContext,
   type RunOutcome,
@@ -54,6 +56,7 @@ export const settings = z.strictObject({
   data: knobs.data,
   out: knobs.out,
   onBad: knobs.onBad,
+  preflight: knobs.preflight,
   maxSeqLen: knobs.maxSeqLen,
   microBatchSize: knobs.microBatchSize,
   gradAccumSteps: knobs.gradAccumSteps,
@@ -105,9 +108,10 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   using model = loadModel(start.modelFolder, { ...machine, trainable: true });
   model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
+  const learningRate = learningRateSchedule({ ...settings, totalSteps });
+  const checks = await preflight({ model, tokenizer, data, plan, learningRate, settings }, start);
   using optimizer = adamw(model.namedParameters(), { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
-  const learningRate = learningRateSchedule({ ...settings, totalSteps });
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
   const companions = readCompanions(start.modelFolder, effectiveChatTemplate(tokenizer)); // the folder may be gone when the model is saved
@@ -117,7 +121,8 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   using meter = new LossMeter(data.sources, machine.device);
   const extent = { start: start.step, total: totalSteps };
   using progress = new Progress({ label: "sft", unit: "step", ...extent, mode: context.output });
-  progress.print([describeRows(data), describePlan(plan, settings), ...announceStart(start, run)].join("\n"));
+  const opening = [describeRows(data), describePlan(plan, settings), ...announceChecks(checks, run, context)];
+  progress.print([...opening, ...announceStart(start, run)].join("\n"));
 
   const state = {
     ...context,

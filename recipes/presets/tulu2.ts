@@ -11,6 +11,7 @@ type SftPreset = Preset<typeof settings>;
 export function tulu2(): SftPreset {
   return {
     onBad: "error",
+    preflight: true,
     maxSeqLen: 8192,
     microBatchSize: 1,
     gradAccumSteps: 128,

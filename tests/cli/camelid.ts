@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as torch from "@camelid/torch";
 import { expect } from "vitest";
+import { command as doctor } from "../../packages/camelid/src/cli/commands/doctor.js";
 import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
@@ -16,11 +17,13 @@ export interface Outcome {
 }
 
 /** Verbs of the build, but for the recipe: it is taken from the sources like everything else in this process. */
-const sources: readonly Verb[] = verbs.map((verb) =>
-  verb.name === "sft"
-    ? { ...verb, load: async () => ({ command: () => recipeCommand("sft", sftRecipe) }) }
-    : verb,
-);
+const sources: readonly Verb[] = verbs.map((verb) => {
+  if (verb.name === "sft")
+    return { ...verb, load: async () => ({ command: () => recipeCommand("sft", sftRecipe) }) };
+  if (verb.name === "doctor")
+    return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
+  return verb;
+});
 
 /** Runs `camelid ...` from the sources in this process, on one thread. */
 export async function camelid(...words: string[]): Promise<Outcome> {

@@ -119,6 +119,13 @@ export { UpdateMonitor } from "./train/optim/update-monitor.js";
 export { pairLogps, pairTokens } from "./train/pair-logps.js";
 export { PairMeter, type PairMetrics } from "./train/pair-meter.js";
 export {
+  announceChecks,
+  type PreflightInput,
+  type PreflightSettings,
+  preflight,
+  preflightChecks,
+} from "./train/preflight/preflight.js";
+export {
   adaptersOffReference,
   checkReferenceSetting,
   checkStartsAtReference,
@@ -150,6 +157,7 @@ export {
   listCheckpoints,
   verifyCheckpoint,
 } from "./run/checkpoint-folder.js";
+export { type Check, type CheckSection, formatChecks } from "./run/checks.js";
 export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
 export { Interrupt, nextTurn } from "./run/interrupt.js";
 export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";

@@ -36,22 +36,51 @@ export function recipeCommand(name: string, recipe: Recipe): Command {
     .allowUnknownOption()
     .allowExcessArguments()
     .optionsGroup("Where values come from (a flag beats --set, then --config, then --preset):");
-  const presets = Object.keys(recipe.presets);
-  if (presets.length > 0) command.option("--preset <name>", `One of ${presets.join(", ")}`);
+  addSettingsOptions(command, Object.keys(recipe.presets));
   command
-    .option("--config <file>", "JSON or YAML file of settings; a run's settings.json is one")
-    .option("--set <key=value>", "One setting, such as learningRate=1e-5; may be repeated", collect)
     .option("--print-settings", "Print the effective settings and where each comes from, and stop")
     .option("--json", "Progress as JSON lines, for programs");
   if (recipe.resumable) command.option("--resume", "Continue the run in --out from its last checkpoint");
   command.helpOption("-h, --help", "Print this");
-  for (const [group, knobs] of byGroup(shape)) {
-    for (const knob of knobs) command.addOption(knobOption(knob).helpGroup(`${group}:`));
-  }
+  addKnobOptions(command, shape);
   command.action(async (_options: unknown, called: Command) => {
     process.exitCode = await runRecipe(name, recipe, called, shape);
   });
   return command;
+}
+
+/** `--preset`, `--config` and `--set`. @param presets their names; undefined where they are not known yet */
+export function addSettingsOptions(command: Command, presets: readonly string[] | undefined): void {
+  if (presets === undefined) command.option("--preset <name>", "A preset of `camelid sft`");
+  else if (presets.length > 0) command.option("--preset <name>", `One of ${presets.join(", ")}`);
+  command
+    .option("--config <file>", "JSON or YAML file of settings; a run's settings.json is one")
+    .option("--set <key=value>", "One setting, such as learningRate=1e-5; may be repeated", collect);
+}
+
+/** A flag for each knob, in groups. */
+export function addKnobOptions(command: Command, shape: SettingsShape): void {
+  for (const [group, knobs] of byGroup(shape)) {
+    for (const knob of knobs) command.addOption(knobOption(knob).helpGroup(`${group}:`));
+  }
+}
+
+/**
+ * What preset, file, `--set` and flags of a command come to.
+ * @throws {SettingsError} with every problem found
+ */
+export function recipeSettings(
+  name: string,
+  recipe: Recipe,
+  command: Command,
+  shape: SettingsShape,
+): Resolved<Record<string, unknown>> {
+  const layers = layersOf(name, recipe, command, shape);
+  return resolveSettings(recipe.settings, layers, {
+    command: name,
+    problems: unknownWords(command, shape),
+    everyKey,
+  });
 }
 
 async function runRecipe(
@@ -62,9 +91,7 @@ async function runRecipe(
 ): Promise<0 | 130> {
   const own = command.opts<OwnOptions>();
   const mode = outputMode(own.json ?? false);
-  const layers = layersOf(name, recipe, command, shape);
-  const problems = unknownWords(command, shape);
-  const resolved = resolveSettings(recipe.settings, layers, { command: name, problems, everyKey });
+  const resolved = recipeSettings(name, recipe, command, shape);
   if (own.printSettings) {
     printSettings(resolved, own.json ?? false);
     return 0;

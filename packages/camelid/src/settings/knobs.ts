@@ -35,6 +35,11 @@ export const knobs = {
     help: "A row that cannot be used stops the command, or (skip) is left out, counted and listed.",
     group: data,
   }),
+  preflight: knob(z.boolean().default(true), {
+    help: "Look at model, rows and schedule before the first step, in under 30 seconds; a failed check stops the run.",
+    group: data,
+    alsoKnownAs: ["sanity_check", "checks"],
+  }),
   out: knob(z.string().min(1), {
     help: "Run folder to create; it must be new or empty.",
     group: data,

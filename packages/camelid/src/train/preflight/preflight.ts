@@ -146,11 +146,12 @@ export async function preflight(
 }
 
 /** Warnings go into the run's record. @returns the table for people, nothing where no check ran */
-export function announceChecks(checks: readonly Check[], run: Run, colour: boolean): string[] {
+export function announceChecks(checks: readonly Check[], run: Run, context: { output: string }): string[] {
   if (checks.length === 0) return [];
   for (const { name, status, detail } of checks) {
     const code = `PREFLIGHT_${name.toUpperCase().replaceAll(/\W+/g, "_")}`;
     if (status !== "ok") run.log({ event: "warning-raised", step: 0, code, message: `${name}: ${detail}` });
   }
+  const colour = context.output === "terminal" && !process.env.NO_COLOR;
   return [formatChecks([{ heading: "Preflight", checks }], { colour }).trimEnd()];
 }
