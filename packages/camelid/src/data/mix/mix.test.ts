@@ -274,6 +274,51 @@ test("a Parquet file of many row groups keeps the order of its rows", async () =
   expect(train.findIndex((row, i) => row.messages[0]!.content !== `q${i}`)).toBe(-1);
 });
 
+test("the published mix is read as it is: Parquet with dataset, id and messages", async () => {
+  const rows = [
+    {
+      dataset: "lima",
+      id: "lima_17",
+      messages: [
+        { role: "user", content: "q" },
+        { role: "assistant", content: "a" },
+      ],
+    },
+    {
+      dataset: "open_orca",
+      id: "open_orca_flan.1",
+      messages: [
+        { role: "system", content: "" },
+        { role: "user", content: "q" },
+        { role: "assistant", content: "a" },
+      ],
+    },
+  ];
+  file("published.jsonl", jsonl(rows));
+  await withDatabase((db) =>
+    db.run(`COPY (SELECT * FROM read_json('${folder}/published.jsonl')) TO '${folder}/published.parquet'`),
+  );
+  const { train } = await run({ sources: [{ name: "tulu", files: "published.parquet" }] });
+  expect(train).toEqual(rows);
+});
+
+test("an order of roles that trainers refuse is refused here, with its place", async () => {
+  const says = (...roles: string[]) => ({ messages: roles.map((role) => ({ role, content: "x" })) });
+  for (const roles of [
+    ["assistant", "user"],
+    ["user", "user", "assistant"],
+    ["user", "system", "assistant"],
+    ["user"],
+  ]) {
+    file("order.jsonl", jsonl([says("user", "assistant"), says(...roles)]));
+    const error = await run({ sources: [{ name: "o", files: "order.jsonl" }] }).then(
+      () => undefined,
+      (e: Error & { where: string }) => e.where,
+    );
+    expect(error, roles.join(" ")).toMatch(/^order\.jsonl line 2, field messages/);
+  }
+});
+
 test("formats are told from the columns, and unknown columns are listed", async () => {
   file(
     "f-messages.jsonl",

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { DataError } from "../../errors.js";
-import type { Message, Role } from "../conversation.js";
+import { checkRoleOrder, type Message, type Role } from "../conversation.js";
 import { defineSource, oneConversation } from "./source.js";
 
 /** Senders seen in the wild, and the three roles they mean. */
@@ -50,15 +50,9 @@ export function toMessage(sender: string, content: string, field: string): Messa
   });
 }
 
-/** System only first; some assistant turn to train on. */
+/** What trainers accept: system only first, then user and assistant in turn, and an answer to train on. */
 export function checkOrder(turns: readonly Message[], field: string): void {
-  const lateSystem = turns.findIndex((turn, i) => i > 0 && turn.role === "system");
-  if (lateSystem > 0) {
-    throw new DataError("ERR_CHAT_ROLE_ORDER", "a system message may only be the first.", {
-      where: `field ${field}[${lateSystem}].role`,
-      fix: "move it to the front, or leave the row out with --on-bad skip.",
-    });
-  }
+  checkRoleOrder(turns, ""); // the reader of the row knows file and line
   if (!turns.some((turn) => turn.role === "assistant")) {
     throw new DataError(
       "ERR_CHAT_NO_ANSWER",
