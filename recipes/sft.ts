@@ -23,6 +23,7 @@ import {
   learningRateSchedule,
   loadModel,
   loadTokenizer,
+  loraKnobs,
   lossScales,
   microBatches,
   nextTurn,
@@ -42,8 +43,8 @@ import {
   runReport,
   sampleAnswers,
   saveCheckpoint,
-  saveModel,
   stopOnNaN,
+  trainedWeights,
   watchRounding,
 } from "camelid";
 import { z } from "zod";
@@ -73,6 +74,7 @@ export const settings = z.strictObject({
   weightDecay: knobs.weightDecay,
   maxGradNorm: knobs.maxGradNorm,
   lossReduction: knobs.lossReduction,
+  lora: loraKnobs.nullable().default(null),
   precision: knobs.precision,
   device: knobs.device,
   threads: knobs.threads,
@@ -105,16 +107,18 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const { totalSteps, numRows, sequencesPerStep } = plan;
 
   // 3. Model, optimizer, schedule.
-  using model = loadModel(start.modelFolder, { ...machine, trainable: true });
+  using model = loadModel(start.modelFolder, { ...machine, trainable: settings.lora === null });
   model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
+  const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
   const checks = await preflight({ model, tokenizer, data, plan, learningRate, settings }, start);
-  using optimizer = adamw(model.namedParameters(), { ...settings, masterWeights: machine.masterWeights });
+  using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
-  const companions = readCompanions(start.modelFolder, effectiveChatTemplate(tokenizer)); // the folder may be gone when the model is saved
+  // Read now, because the folder may be gone when the model is saved.
+  const companions = readCompanions(start.modelFolder, effectiveChatTemplate(tokenizer));
   const { environment } = machine;
   using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
   const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
@@ -124,16 +128,8 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const opening = [describeRows(data), describePlan(plan, settings), ...announceChecks(checks, run, context)];
   progress.print([...opening, ...announceStart(start, run)].join("\n"));
 
-  const state = {
-    ...context,
-    model,
-    optimizer,
-    companions,
-    settings,
-    environment,
-    plan,
-    data: data.fingerprint,
-  };
+  const save = (folder: string): void => trained.save(folder, companions);
+  const state = { ...context, save, optimizer, settings, environment, plan, data: data.fingerprint };
 
   /** Looks at the model between two steps: the loss of rows that it never trains on, and what it says to a few prompts. */
   const observe = async (step: number): Promise<void> => {
@@ -149,7 +145,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       for (const answer of await sampleAnswers(model, tokenizer, prompts, settings))
         run.log({ event: "sample", step, ...answer });
   };
-  using rounding = watchRounding(model, optimizer, settings, run);
+  using rounding = watchRounding(trained.parameters, optimizer, settings, run);
 
   let step = start.step;
   if (step === 0) await observe(step);
@@ -193,10 +189,10 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       await saveCheckpoint(run, step, state);
   }
 
-  // 5. Save: a model folder that loads anywhere, and a report that explains the run.
+  // 5. Save: a model or adapter folder that loads anywhere, and a report that explains the run.
   const outcome = step < totalSteps ? "interrupted" : "completed";
   if (outcome === "completed") {
-    await run.writeFolder("final", (folder) => saveModel(model, folder, { tokenizer: companions }));
+    await run.writeFolder("final", save);
     run.log({ event: "checkpoint-saved", step, path: "final" });
   }
   run.end(outcome);

@@ -7,8 +7,6 @@ import { join } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { CheckpointError } from "../errors.js";
-import type { LanguageModel } from "../model/language-model.js";
-import { type Companions, saveModel } from "../model/save.js";
 import { type CheckpointManifest, checkpointName, writeManifest } from "../run/checkpoint-folder.js";
 import type { Run } from "../run/run.js";
 import type { Adamw } from "./optim/adamw.js";
@@ -17,10 +15,9 @@ const OPTIMIZER = "optimizer.safetensors";
 const RANDOM = "random.safetensors";
 
 export interface TrainingState {
-  model: LanguageModel;
+  /** Writes a model folder that loads anywhere. */
+  save: (folder: string) => void;
   optimizer: Adamw;
-  /** Files of the base model's tokenizer, which go along. */
-  companions: Companions;
   recipe: string;
   settings: { seed: number; keepCheckpoints: number | null };
   environment: CheckpointManifest["environment"];
@@ -38,19 +35,19 @@ export function isDue(step: number, every: number | null): boolean {
  * @throws {TrainingError} `ERR_DISK_FULL`, `ERR_NOT_WRITABLE`; earlier checkpoints stay as they are
  */
 export async function saveCheckpoint(run: Run, step: number, state: TrainingState): Promise<void> {
-  const { model, optimizer, settings } = state;
+  const { optimizer, settings, environment } = state;
   const rowsPerStep = state.plan.sequencesPerStep;
   const name = checkpointName(step);
   let sizeBytes = 0;
   await run.writeFolder(name, async (folder) => {
-    saveModel(model, folder, { tokenizer: state.companions });
+    state.save(folder);
     torch.writeSafetensors(join(folder, OPTIMIZER), optimizer.state());
-    saveRandomState(join(folder, RANDOM), model.device);
+    saveRandomState(join(folder, RANDOM), String(environment.device));
     sizeBytes = await writeManifest(folder, {
       step,
       recipe: state.recipe,
       settings: { ...settings },
-      environment: state.environment,
+      environment,
       world: 1,
       data: state.data,
       sampler: { seed: settings.seed, rows_per_step: rowsPerStep, rows_taken: step * rowsPerStep },
