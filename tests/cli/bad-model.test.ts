@@ -450,7 +450,8 @@ describe.each([
 test("weights that are not numbers end the run at its first step, and it leaves nothing", async () => {
   editTensors((tensors) => tensors.get(NORM)!.fill_(Number.NaN));
   const words = ["--threads", "1", "--preflight", "false"]; // which would have found them
-  const run = await camelid("sft", "--model", model, "--data", tiny.data, "--out", out, ...words);
+  const deep = join(out, "in", "folders");
+  const run = await camelid("sft", "--model", model, "--data", tiny.data, "--out", deep, ...words);
   const error = run.err.slice(run.err.indexOf("TrainingError"));
   expectOneClearError(
     { ...run, err: error },

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { AppendFile } from "./append-file.js";
 import { isTemporaryName, writeFileAtomic, writeFolderAtomic } from "./atomic-write.js";
@@ -54,7 +54,8 @@ export function openRun(path: string, options: OpenRunOptions): Run {
 class RunDirectory implements Run {
   readonly path: string;
   readonly #events: AppendFile;
-  readonly #createdFolders: boolean;
+  /** The first folder of the path that was not there before; undefined when all were. */
+  readonly #firstCreated: string | undefined;
   readonly #resumed: boolean;
   readonly #started = Date.now();
   #unlock = (): void => {};
@@ -69,8 +70,7 @@ class RunDirectory implements Run {
     if (this.#resumed) checkHoldsRun(this.path);
     else checkOutputFolder(this.path);
     try {
-      // mkdir tells the first folder it made; undefined when all were there.
-      this.#createdFolders = mkdirSync(this.path, { recursive: true }) !== undefined;
+      this.#firstCreated = mkdirSync(this.path, { recursive: true });
       this.#unlock = lockRun(this.path);
       if (this.#resumed) removeLeftovers(this.path);
       for (const checkpoint of options.setAside ?? []) setCheckpointAside(checkpoint);
@@ -166,7 +166,11 @@ class RunDirectory implements Run {
   #discard(): void {
     for (const name of ["settings.json", "events.jsonl", "lineage"])
       rmSync(join(this.path, name), { force: true });
-    if (this.#createdFolders && readdirSync(this.path).length === 0) rmdirSync(this.path);
+    if (this.#firstCreated === undefined) return;
+    for (let folder = this.path; readdirSync(folder).length === 0; folder = dirname(folder)) {
+      rmdirSync(folder);
+      if (folder === resolve(this.#firstCreated)) return;
+    }
   }
 }
 
