@@ -151,7 +151,7 @@ export const knobs = {
     },
   ),
   activationCheckpointing: knob(z.boolean().default(false), {
-    help: "Keep only each block's input for the backward pass and compute the rest again: same numbers, less memory, about a quarter slower.",
+    help: "Keep only each block's input for the backward pass and compute the rest again: same numbers, less memory, one more forward pass.",
     group: machine,
     alsoKnownAs: ["gradient_checkpointing", "enable_activation_checkpointing"],
   }),
