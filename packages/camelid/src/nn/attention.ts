@@ -18,13 +18,36 @@ export function packedAttention(
   { lengths, branches }: Pick<PackedRows, "lengths" | "branches">,
 ): Tensor {
   if (branches !== undefined) return branchedAttention(query, key, value, branches);
-  if (lengths.length === 1) return causal(query, key, value);
-  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [
-    Tensor[],
-    Tensor[],
-    Tensor[],
-  ];
-  return torch.cat(queries.map((q, row) => causal(q, keys[row]!, values[row]!)));
+  let start = 0;
+  const parts = attentionRuns(lengths, canFuse(query)).map((run) => {
+    const count = run.reduce((sum, length) => sum + length, 0);
+    const [q, k, v] = [query, key, value].map((x) => x.narrow(0, start, count)) as [Tensor, Tensor, Tensor];
+    start += count;
+    return run.length > 1 ? torch.packedAttention(q, k, v, run) : causal(q, k, v);
+  });
+  return parts.length === 1 ? parts[0]! : torch.cat(parts);
+}
+
+/** Up to this length our bf16 kernel is faster than libtorch's on a CPU: 3 times at 170 tokens, as fast near 1,000. */
+const LONGEST_FUSED_ROW = 512;
+
+const canFuse = (x: Tensor): boolean => x.device === "cpu" && x.dtype === "bfloat16";
+
+/** Neighbouring short rows go through the fused kernel together; every other row goes alone. */
+function attentionRuns(lengths: readonly number[], fuse: boolean): number[][] {
+  const runs: number[][] = [];
+  let open: number[] | undefined;
+  for (const length of lengths) {
+    const isShort = fuse && length <= LONGEST_FUSED_ROW;
+    if (isShort && open !== undefined) {
+      open.push(length);
+      continue;
+    }
+    const run = [length];
+    runs.push(run);
+    open = isShort ? run : undefined;
+  }
+  return runs;
 }
 
 /**
@@ -58,6 +81,9 @@ function branchedAttention(
 
 /** One row alone. */
 function causal(query: Tensor, key: Tensor, value: Tensor): Tensor {
+  const length = query.shape[0]!;
+  if (canFuse(query) && length <= LONGEST_FUSED_ROW)
+    return torch.packedAttention(query, key, value, [length]);
   const enableGqa = query.shape[1] !== key.shape[1];
   return tokens(
     torch.scaledDotProductAttention(heads(query), heads(key), heads(value), null, 0, true, { enableGqa }),

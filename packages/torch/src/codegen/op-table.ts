@@ -167,6 +167,7 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   scaledDotProductAttention scaled_dot_product_attention softmax(query @ key.T * scale + mask) @ value
   fusedAdamw_  _fused_adamw_                one AdamW step on lists of tensors, in place
   fusedRmsNorm camelid::rms_norm            x / sqrt(mean(x^2) + eps), rounded to x's dtype, times weight; one pass (native/fused.cc)
+  packedAttention camelid::packed_attention causal attention inside rows of a packed stretch [tokens, heads, size], CPU
   fusedRope    camelid::rope                rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32
   labelLogps_  camelid::label_logps         log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient
   fusedSwiglu  camelid::swiglu              silu(gate) * up in one pass

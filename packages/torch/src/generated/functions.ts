@@ -182,27 +182,32 @@ export function fusedRmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   return wrap(native.call(171, x.handle, weight.handle, eps));
 }
 
+/** causal attention inside rows of a packed stretch [tokens, heads, size], CPU. `camelid::packed_attention` */
+export function packedAttention(query: Tensor, key: Tensor, value: Tensor, lengths: readonly number[]): Tensor {
+  return wrap(native.call(172, query.handle, key.handle, value.handle, lengths));
+}
+
 /** rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32. `camelid::rope` */
 export function fusedRope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  return wrap(native.call(172, x.handle, cos.handle, sin.handle));
+  return wrap(native.call(173, x.handle, cos.handle, sin.handle));
 }
 
 /** log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient. `camelid::label_logps` */
 export function labelLogps_(logits: Tensor, labels: Tensor, upstream?: Tensor | null | undefined): Tensor {
-  return wrap(native.call(173, logits.handle, labels.handle, upstream?.handle));
+  return wrap(native.call(174, logits.handle, labels.handle, upstream?.handle));
 }
 
 /** silu(gate) * up in one pass. `camelid::swiglu` */
 export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
-  return wrap(native.call(174, gate.handle, up.handle));
+  return wrap(native.call(175, gate.handle, up.handle));
 }
 
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(175, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(176, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(176, handlesOf(self), other.handle) as void;
+  return native.call(177, handlesOf(self), other.handle) as void;
 }

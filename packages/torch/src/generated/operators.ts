@@ -174,6 +174,7 @@ export const OPERATORS: readonly string[] = [
   "aten::scaled_dot_product_attention",
   "aten::_fused_adamw_",
   "camelid::rms_norm",
+  "camelid::packed_attention",
   "camelid::rope",
   "camelid::label_logps",
   "camelid::swiglu",

@@ -1,0 +1,174 @@
+/** Our own kernels against the same formulas in plain ATen operators: values and gradients, fp32 and bf16. */
+import { describe, expect, test } from "vitest";
+import type { Tensor } from "./index.js";
+import * as torch from "./index.js";
+
+torch.setNumThreads(1);
+
+type Inputs = readonly Tensor[];
+type Formula = (...inputs: Tensor[]) => Tensor;
+
+/** Output and gradients of every input, for one upstream gradient; computed in `dtype`, returned in fp32. */
+function evaluate(formula: Formula, inputs: Inputs, dtype: torch.DType): Tensor[] {
+  const leaves = inputs.map((input) => {
+    const leaf = input.to({ dtype }).detach().clone();
+    leaf.requiresGrad = true;
+    return leaf;
+  });
+  const output = formula(...leaves);
+  torch.manualSeed(7);
+  output.backward(torch.randn(output.shape).to({ dtype: output.dtype }));
+  return [output, ...leaves.map((leaf) => leaf.grad!)].map((tensor) =>
+    tensor.detach().to({ dtype: "float32" }),
+  );
+}
+
+function largestDifference(ours: Tensor[], reference: Tensor[]): number {
+  return Math.max(...ours.map((tensor, i) => tensor.sub(reference[i]!).abs().amax().item()));
+}
+
+/** fp32 agrees to rounding; bf16 is no further from the fp32 truth than ATen's own bf16 chain, give or take half. */
+function expectSame(fused: Formula, plain: Formula, inputs: Inputs): void {
+  using _ = torch.tensorScope();
+  const truth = evaluate(plain, inputs, "float32");
+  expect(largestDifference(evaluate(fused, inputs, "float32"), truth)).toBeLessThan(2e-5);
+  const rounded = inputs.map((input) => input.to({ dtype: "bfloat16" }).to({ dtype: "float32" }));
+  const roundedTruth = evaluate(plain, rounded, "float32");
+  const allowed = largestDifference(evaluate(plain, rounded, "bfloat16"), roundedTruth);
+  expect(largestDifference(evaluate(fused, rounded, "bfloat16"), roundedTruth)).toBeLessThan(
+    1.5 * allowed + 0.02,
+  );
+}
+
+const random = (...shape: number[]): Tensor => torch.randn(shape);
+
+test("RMSNorm equals its formula, for sizes that fill no vector and rows that fill no block", () => {
+  torch.manualSeed(1);
+  const plain: Formula = (x, weight) => x!.mul(x!.pow(2).mean([-1], true).add(1e-5).rsqrt()).mul(weight!);
+  for (const [rows, size] of [
+    [1, 8],
+    [67, 33],
+    [130, 64],
+  ] as const) {
+    expectSame((x, weight) => torch.fusedRmsNorm(x!, weight!, 1e-5), plain, [
+      random(rows, size),
+      random(size),
+    ]);
+  }
+});
+
+test("RMSNorm's weight gradient does not depend on the number of threads", () => {
+  using _ = torch.tensorScope();
+  torch.manualSeed(2);
+  const inputs = [random(300, 48), random(48)];
+  const once = evaluate((x, w) => torch.fusedRmsNorm(x!, w!, 1e-6), inputs, "float32");
+  torch.setNumThreads(3);
+  const again = evaluate((x, w) => torch.fusedRmsNorm(x!, w!, 1e-6), inputs, "float32");
+  torch.setNumThreads(1);
+  expect(again.map((tensor) => tensor.toArray())).toEqual(once.map((tensor) => tensor.toArray()));
+});
+
+test("rotary embedding equals its formula, and its gradient turns back", () => {
+  torch.manualSeed(3);
+  const angles = torch.outer(torch.arange(0, 9, 1, { dtype: "float32" }), torch.rand([6]));
+  const [cos, sin] = [angles.cos(), angles.sin()];
+  const plain: Formula = (x) => {
+    const [c, s] = [torch.cat([cos, cos], 1), torch.cat([sin, sin], 1)].map((t) =>
+      t.unsqueeze(1).to({ dtype: x!.dtype }),
+    );
+    const [first, second] = x!.chunk(2, -1);
+    return x!.mul(c!).add(torch.cat([second!.neg(), first!], -1).mul(s!));
+  };
+  expectSame((x) => torch.fusedRope(x!, cos, sin), plain, [random(9, 3, 12)]);
+});
+
+test("SwiGLU equals its formula, at large and small gates too", () => {
+  torch.manualSeed(4);
+  const plain: Formula = (gate, up) => torch.silu(gate!).mul(up!);
+  expectSame((gate, up) => torch.fusedSwiglu(gate!, up!), plain, [random(5, 37).mul(8), random(5, 37)]);
+  const extreme = torch.tensor([-200, -88, 0, 88, 200]);
+  const values = torch.fusedSwiglu(extreme, torch.onesLike(extreme)).toArray();
+  expect(values.slice(2)).toEqual([0, 88, 200]);
+  expect(Math.abs(values[0]!)).toBeLessThan(1e-30);
+});
+
+describe("attention inside rows", () => {
+  const plain =
+    (lengths: readonly number[]): Formula =>
+    (query, key, value) => {
+      const groups = query!.shape[1]! / key!.shape[1]!;
+      const wide = [query!, key!.repeatInterleave(groups, 1), value!.repeatInterleave(groups, 1)];
+      const [q, k, v] = wide.map((x) => x.split(lengths)) as [Tensor[], Tensor[], Tensor[]];
+      return torch.cat(
+        q.map((row, i) => {
+          const [a, b, c] = [row, k[i]!, v[i]!].map((x) => x.transpose(0, 1)) as [Tensor, Tensor, Tensor];
+          const scores = a.matmul(b.transpose(1, 2)).div(Math.sqrt(a.shape[2]!));
+          const future = torch.ones([a.shape[1]!, a.shape[1]!], { dtype: "bool" }).triu(1);
+          return scores.maskedFill(future, Number.NEGATIVE_INFINITY).softmax(-1).matmul(c).transpose(0, 1);
+        }),
+      );
+    };
+
+  test("equals its formula, with as many key-value heads and with fewer", () => {
+    torch.manualSeed(5);
+    const lengths = [5, 1, 18];
+    for (const kvHeads of [4, 2, 1]) {
+      const inputs = [random(24, 4, 8), random(24, kvHeads, 8), random(24, kvHeads, 8)];
+      expectSame((q, k, v) => torch.packedAttention(q!, k!, v!, lengths), plain(lengths), inputs);
+    }
+  });
+
+  test("a changed row leaves its neighbours bit-identical", () => {
+    using _ = torch.tensorScope();
+    torch.manualSeed(6);
+    const [q, k, v] = [random(12, 2, 8), random(12, 2, 8), random(12, 2, 8)] as const;
+    const before = torch.packedAttention(q, k, v, [4, 8]).narrow(0, 4, 8).toArray();
+    for (const tensor of [q, k, v]) tensor.narrow(0, 0, 4).fill_(9);
+    expect(torch.packedAttention(q, k, v, [4, 8]).narrow(0, 4, 8).toArray()).toEqual(before);
+  });
+
+  test("lengths that do not sum to the tokens are an error", () => {
+    const x = random(6, 2, 4);
+    expect(() => torch.packedAttention(x, x, x, [2, 3])).toThrow(/do not fit together/);
+  });
+});
+
+describe("log-probabilities of labels", () => {
+  const labels = torch.tensor([0, 6, 3, 3], { dtype: "int64" });
+
+  test("equal log-softmax, also when logits share a large offset", () => {
+    using _ = torch.tensorScope();
+    torch.manualSeed(8);
+    for (const offset of [0, 3e4]) {
+      const logits = random(4, 7).add(offset);
+      const expected = logits
+        .to({ dtype: "float64" })
+        .logSoftmax(1)
+        .gather(1, labels.unsqueeze(1))
+        .squeeze(1);
+      const difference = torch.labelLogps_(logits.clone(), labels).to({ dtype: "float64" }).sub(expected);
+      expect(difference.abs().amax().item()).toBeLessThan(2e-6);
+    }
+  });
+
+  test("leave the gradient in the logits' place", () => {
+    using _ = torch.tensorScope();
+    torch.manualSeed(9);
+    const logits = random(4, 7);
+    const upstream = random(4);
+    const leaf = logits.clone();
+    leaf.requiresGrad = true;
+    leaf.logSoftmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).backward(upstream);
+    torch.labelLogps_(logits, labels, upstream);
+    expect(logits.sub(leaf.grad!).abs().amax().item()).toBeLessThan(1e-6);
+  });
+
+  test("a label outside the vocabulary is an error", () => {
+    const logits = random(1, 7);
+    for (const label of [-1, 7]) {
+      expect(() => torch.labelLogps_(logits, torch.tensor([label], { dtype: "int64" }))).toThrow(
+        /labels must lie/,
+      );
+    }
+  });
+});
