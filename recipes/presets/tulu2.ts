@@ -28,6 +28,7 @@ export function tulu2(): SftPreset {
     weightDecay: 0,
     maxGradNorm: 1,
     lossReduction: "token-mean",
+    lora: null,
     precision: "bf16-mixed",
     device: "auto",
     threads: null,

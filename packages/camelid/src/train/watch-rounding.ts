@@ -1,4 +1,4 @@
-import type { LanguageModel } from "../model/language-model.js";
+import type { Tensor } from "@camelid/torch";
 import type { Run } from "../run/run.js";
 import type { Adamw } from "./optim/adamw.js";
 import { UpdateMonitor } from "./optim/update-monitor.js";
@@ -19,16 +19,17 @@ export interface RoundingWatch extends Disposable {
 /**
  * In pure bf16, where small updates are rounded away, measures the share of weights that an update left as they were, and
  * raises one warning when it is high at a learning rate near its peak.
+ * @param parameters those of the optimizer
  * @returns undefined in other precisions, where updates are not lost
  */
 export function watchRounding(
-  model: LanguageModel,
+  parameters: ReadonlyMap<string, Tensor>,
   optimizer: Adamw,
   settings: { precision: string; learningRate: number },
   run: Run,
 ): RoundingWatch | undefined {
   if (settings.precision !== "bf16") return undefined;
-  const monitor = new UpdateMonitor(model.namedParameters(), optimizer);
+  const monitor = new UpdateMonitor(parameters, optimizer);
   let warned = false;
   return {
     remember: () => monitor.remember(),
