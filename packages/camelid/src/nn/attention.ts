@@ -50,35 +50,30 @@ function attentionRuns(lengths: readonly number[], fuse: boolean): number[][] {
   return runs;
 }
 
-/**
- * The first row of each group is attended as a whole. Of every other one the beginning is attended again, for the sake of the
- * kernels that know causal attention only without a mask, and left out of the result; no other layer sees it twice.
- */
+/** Rows with shared beginnings are attended as the plain rows they stand for; every beginning is kept once of the result. */
 function branchedAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
   branches: NonNullable<PackedRows["branches"]>,
 ): Tensor {
-  const parts: Tensor[] = [];
-  let start = 0;
+  const pieces: { start: number; prefix: number; at: number; rest: number; isFirst: boolean }[] = [];
+  let at = 0;
   for (const { prefix, rests } of branches) {
-    let at = start + prefix;
+    const start = at;
+    at += prefix;
     rests.forEach((rest, i) => {
-      const [q, k, v] = [query, key, value].map((x) =>
-        i === 0
-          ? x.narrow(0, start, prefix + rest)
-          : torch.cat([x.narrow(0, start, prefix), x.narrow(0, at, rest)]),
-      ) as [Tensor, Tensor, Tensor];
-      const attended = causal(q, k, v);
-      parts.push(i === 0 ? attended : attended.narrow(0, prefix, rest));
+      pieces.push({ start, prefix, at, rest, isFirst: i === 0 });
       at += rest;
     });
-    start = at;
   }
-  return parts.length === 1 ? parts[0]! : torch.cat(parts);
+  const [q, k, v] = [query, key, value].map((x) =>
+    torch.cat(pieces.flatMap((p) => [x.narrow(0, p.start, p.prefix), x.narrow(0, p.at, p.rest)])),
+  ) as [Tensor, Tensor, Tensor];
+  const lengths = pieces.map(({ prefix, rest }) => prefix + rest);
+  const rows = packedAttention(q, k, v, { lengths }).split(lengths);
+  return torch.cat(rows.map((row, i) => (pieces[i]!.isFirst ? row : row.narrow(0, pieces[i]!.prefix, pieces[i]!.rest))));
 }
-
 /** One row alone. */
 function causal(query: Tensor, key: Tensor, value: Tensor): Tensor {
   const length = query.shape[0]!;
