@@ -3,14 +3,10 @@
 // Each replaces a chain of ATen operators that would read and write the same memory several times; together such chains
 // took over a third of a training step. Arithmetic is fp32 whatever the element type. Other devices run the ATen chain.
 // Every kernel has a plain TypeScript reference and a value-and-gradient test (src/fused.test.ts).
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <bit>
-#include <cmath>
-#include <limits>
+#include "kernels.h"
 
 namespace camelid {
 
@@ -18,53 +14,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// --- bfloat16 <-> float without branches, so that loops over them vectorise ---
-
-inline float widen(float value) { return value; }
-inline float widen(c10::BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16); }
-
-template <typename T>
-inline T narrowed(float value);
-template <>
-inline float narrowed<float>(float value) { return value; }
-template <>
-inline c10::BFloat16 narrowed<c10::BFloat16>(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;  // nearest, ties to even
-  const uint32_t nan = (bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : 0;
-  return c10::BFloat16(static_cast<uint16_t>(nan ? nan : rounded), c10::BFloat16::from_bits());
-}
-
-// exp without branches or calls, so that loops over it vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]; error below 2 ulp.
-inline float fastExp(float x) {
-  const float clamped = std::min(88.0f, std::max(-87.0f, x));
-  const float shifted = clamped * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the rounded integer
-  const float n = shifted - 12582912.0f;
-  const float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const uint32_t power = (std::bit_cast<uint32_t>(shifted) - 0x4B400000u + 127u) << 23;
-  return p * std::bit_cast<float>(power);
-}
-
-bool isFusable(const at::Tensor& tensor) {
-  return tensor.is_cpu() && (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
-}
-
-// Calls body(T{}) with the element type of the tensor.
-template <typename Body>
-void withElementType(const at::Tensor& tensor, Body body) {
-  if (tensor.scalar_type() == at::kBFloat16) body(c10::BFloat16());
-  else body(float());
-}
-
-constexpr int64_t kRowsPerTask = 16;
 
 // --- rms_norm: x / sqrt(mean(x^2) + eps), rounded to the element type, times weight ---
 
@@ -280,128 +229,6 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   return at::silu(gate) * up;
 }
 
-// --- packed_attention: causal attention inside each row of a packed stretch, through whole matrix products ---
-//
-// For bf16 rows of a few hundred tokens three batched products (oneDNN) with a fused softmax between them are two to three
-// times as fast as libtorch's blockwise kernel, whose blocks are too small for the processor's bf16 units. Probabilities are
-// kept for the backward pass: heads * length^2 numbers a row. Query heads of one key-value head lie under each other, so
-// grouped queries need no copies of keys.
-
-// In place: row r of a group attends to columns 0 ... r mod length. Scores become probabilities; the rest becomes 0.
-template <typename T>
-void causalSoftmax(T* scores, int64_t rows, int64_t length, float scale) {
-  at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row++) {
-      T* x = scores + row * length;
-      const int64_t count = row % length + 1;
-      float highest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : highest)
-      for (int64_t i = 0; i < count; i++) highest = std::max(highest, widen(x[i]));
-      float sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t i = 0; i < count; i++) sum += fastExp((widen(x[i]) - highest) * scale);
-      const float share = 1.0f / sum;
-#pragma omp simd
-      for (int64_t i = 0; i < count; i++) x[i] = narrowed<T>(fastExp((widen(x[i]) - highest) * scale) * share);
-      for (int64_t i = count; i < length; i++) x[i] = narrowed<T>(0.0f);
-    }
-  });
-}
-
-// In place on the gradient of the probabilities: scale * p * (g - sum(g p)).
-template <typename T>
-void causalSoftmaxBackward(const T* probabilities, T* grad, int64_t rows, int64_t length, float scale) {
-  at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row++) {
-      const T* p = probabilities + row * length;
-      T* g = grad + row * length;
-      const int64_t count = row % length + 1;
-      float dot = 0;
-#pragma omp simd reduction(+ : dot)
-      for (int64_t i = 0; i < count; i++) dot += widen(p[i]) * widen(g[i]);
-#pragma omp simd
-      for (int64_t i = 0; i < count; i++) g[i] = narrowed<T>(scale * widen(p[i]) * (widen(g[i]) - dot));
-      for (int64_t i = count; i < length; i++) g[i] = narrowed<T>(0.0f);
-    }
-  });
-}
-
-// [tokens, heads, size] -> [kvHeads, groups * length, size] of one row, and back into the same place.
-at::Tensor takeRow(const at::Tensor& packed, int64_t start, int64_t length, int64_t kvHeads) {
-  const int64_t size = packed.size(2);
-  return packed.narrow(0, start, length).transpose(0, 1).reshape({kvHeads, -1, size});
-}
-void giveRow(at::Tensor& packed, int64_t start, int64_t length, const at::Tensor& row) {
-  packed.narrow(0, start, length).transpose(0, 1).copy_(row.view({packed.size(1), length, packed.size(2)}));
-}
-
-class PackedAttention : public torch::autograd::Function<PackedAttention> {
- public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                            at::IntArrayRef lengths) {
-    const int64_t kvHeads = key.size(1);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(query.size(2)));
-    at::Tensor output = at::empty_like(query, at::MemoryFormat::Contiguous);
-    variable_list saved{query, key, value};
-    int64_t start = 0;
-    for (const int64_t length : lengths) {
-      const at::Tensor q = takeRow(query, start, length, kvHeads);
-      const at::Tensor k = takeRow(key, start, length, kvHeads);
-      const at::Tensor v = takeRow(value, start, length, kvHeads);
-      at::Tensor p = at::bmm(q, k.transpose(1, 2));  // [kvHeads, groups * length, length]
-      withElementType(p, [&](auto element) {
-        using T = decltype(element);
-        causalSoftmax(p.mutable_data_ptr<T>(), p.size(0) * p.size(1), length, scale);
-      });
-      giveRow(output, start, length, at::bmm(p, v));
-      saved.push_back(p);
-      start += length;
-    }
-    context->save_for_backward(saved);
-    context->saved_data["lengths"] = lengths.vec();
-    return output;
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &query = saved[0], &key = saved[1], &value = saved[2];
-    const auto lengths = context->saved_data["lengths"].toIntVector();
-    const int64_t kvHeads = key.size(1);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(query.size(2)));
-    at::Tensor gradQuery = at::empty_like(query, at::MemoryFormat::Contiguous);
-    at::Tensor gradKey = at::empty_like(key, at::MemoryFormat::Contiguous);
-    at::Tensor gradValue = at::empty_like(value, at::MemoryFormat::Contiguous);
-    int64_t start = 0;
-    for (size_t row = 0; row < lengths.size(); row++) {
-      const int64_t length = lengths[row];
-      const at::Tensor& p = saved[3 + row];
-      const at::Tensor grad = takeRow(gradients[0], start, length, kvHeads);
-      giveRow(gradValue, start, length, at::bmm(p.transpose(1, 2), grad));
-      at::Tensor gradScores = at::bmm(grad, takeRow(value, start, length, kvHeads).transpose(1, 2));
-      withElementType(p, [&](auto element) {
-        using T = decltype(element);
-        causalSoftmaxBackward(p.const_data_ptr<T>(), gradScores.mutable_data_ptr<T>(), p.size(0) * p.size(1), length, scale);
-      });
-      giveRow(gradQuery, start, length, at::bmm(gradScores, takeRow(key, start, length, kvHeads)));
-      giveRow(gradKey, start, length, at::bmm(gradScores.transpose(1, 2), takeRow(query, start, length, kvHeads)));
-      start += length;
-    }
-    return {gradQuery, gradKey, gradValue, at::Tensor()};
-  }
-};
-
-at::Tensor packedAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, at::IntArrayRef lengths) {
-  int64_t total = 0;
-  for (const int64_t length : lengths) total += length;
-  TORCH_CHECK(query.dim() == 3 && key.dim() == 3 && value.sizes() == key.sizes() && query.size(0) == key.size(0) &&
-                  query.size(2) == key.size(2) && query.size(1) % key.size(1) == 0 && total == query.size(0),
-              "packed_attention: query ", query.sizes(), ", key ", key.sizes(), ", value ", value.sizes(), " and ", total,
-              " tokens in rows do not fit together");
-  TORCH_CHECK(isFusable(query) && key.scalar_type() == query.scalar_type() && value.scalar_type() == query.scalar_type(),
-              "packed_attention: float32 or bfloat16 on the CPU only");
-  return PackedAttention::apply(query, key, value, lengths);
-}
-
 // --- label_logps: log-probabilities of labels under logits; optionally the gradient takes the logits' place ---
 
 // Per row: m = max, z = sum exp(x - m), logp = x[label] - m - log z. With upstream gradient u, each logit becomes
@@ -470,9 +297,8 @@ at::Tensor labelLogps(at::Tensor logits, const at::Tensor& labels, const std::op
 
 }  // namespace
 
-TORCH_LIBRARY(camelid, library) {
+TORCH_LIBRARY_FRAGMENT(camelid, library) {
   library.def("rms_norm(Tensor x, Tensor weight, float eps) -> Tensor", rmsNorm);
-  library.def("packed_attention(Tensor query, Tensor key, Tensor value, int[] lengths) -> Tensor", packedAttention);
   library.def("rope(Tensor x, Tensor cos, Tensor sin) -> Tensor", rope);
   library.def("label_logps(Tensor(a!) logits, Tensor labels, Tensor? upstream=None) -> Tensor", labelLogps);
   library.def("swiglu(Tensor gate, Tensor up) -> Tensor", swiglu);

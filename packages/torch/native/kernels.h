@@ -1,0 +1,61 @@
+// What our own CPU kernels share: element types, an exponential that vectorises, grain sizes.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace camelid {
+
+// --- bfloat16 <-> float without branches, so that loops over them vectorise ---
+
+inline float widen(float value) { return value; }
+inline float widen(c10::BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16); }
+
+template <typename T>
+inline T narrowed(float value);
+template <>
+inline float narrowed<float>(float value) { return value; }
+template <>
+inline c10::BFloat16 narrowed<c10::BFloat16>(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;  // nearest, ties to even
+  const uint32_t nan = (bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : 0;
+  return c10::BFloat16(static_cast<uint16_t>(nan ? nan : rounded), c10::BFloat16::from_bits());
+}
+
+// exp without branches or calls, so that loops over it vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]; error below 2 ulp.
+inline float fastExp(float x) {
+  const float clamped = std::min(88.0f, std::max(-87.0f, x));
+  const float shifted = clamped * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the rounded integer
+  const float n = shifted - 12582912.0f;
+  const float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const uint32_t power = (std::bit_cast<uint32_t>(shifted) - 0x4B400000u + 127u) << 23;
+  return p * std::bit_cast<float>(power);
+}
+
+inline bool isFusable(const at::Tensor& tensor) {
+  return tensor.is_cpu() && (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
+}
+
+// Calls body(T{}) with the element type of the tensor.
+template <typename Body>
+void withElementType(const at::Tensor& tensor, Body body) {
+  if (tensor.scalar_type() == at::kBFloat16) body(c10::BFloat16());
+  else body(float());
+}
+
+constexpr int64_t kRowsPerTask = 16;
+
+}  // namespace camelid
