@@ -55,7 +55,7 @@ describe("camelid sft", () => {
   test("shows the table before its first step; what is remarkable is in the run's record", async () => {
     const run = await sft("--max-steps", "2");
     expect(run.code, run.err).toBe(0);
-    expect(run.err).toMatch(/^Preflight\n {2}ok {4}trained share +of all tokens: hills \d+ %/m);
+    expect(run.err).toMatch(/^Preflight\n {2}ok {4}trained share +of all tokens: hills \d+%/m);
     expect(run.err).toMatch(/ok {4}turn end .*every answer ends with <\/s>/);
     expect(run.err).toMatch(/ok {4}schedule .*linear, first 0, peak 2e-5 at step 2, /);
     for (const name of ["packed = alone", "neighbours", "split"])

@@ -149,8 +149,24 @@ describe("answers and prompts", () => {
     });
   });
 
-  test("merged border tokens are told", () => {
-    expect(borderCheck([changed(healthy, { straddlingTokens: 3 })])).toMatchObject({ status: "warn" });
+  test("a header that merges with every answer fails; a few answers that begin with white space are told", async () => {
+    const tokenizer = await withTemplate(
+      "{% for m in messages %}{{ m.role + ': ' + m.content }}</s>{% endfor %}" +
+        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+    );
+    const messages = [
+      { role: "user" as const, content: "Who?" },
+      { role: "assistant" as const, content: "the user" },
+    ];
+    const merged = await sampled(tokenizer, {}, { ...chat, messages }); // " the" is one token
+    expect(borderCheck([merged])).toMatchObject({
+      status: "fail",
+      detail: expect.stringMatching(/^in 1 of 1 rows/),
+    });
+    expect(borderCheck([merged, healthy, healthy]).status).toBe("warn");
+    // What borders explain is not told again as a shifted mask.
+    expect(trainedTextCheck([merged], tokenizer).status).toBe("ok");
+    expect((await promptCheck([merged], tokenizer)).status).toBe("ok");
   });
 });
 
@@ -170,7 +186,7 @@ describe("what the account of the rows says", () => {
     expect(trainedShareCheck([account])).toEqual({
       name: "trained share",
       status: "ok",
-      detail: "of all tokens: flan 25 %",
+      detail: "of all tokens: flan 25%",
     });
   });
 

@@ -46,7 +46,7 @@ export function command(loadSft: () => Promise<Recipe> = () => loadBuiltRecipe("
         "what `camelid sft` would check before its first step: rows, template, schedule, weights, batches.",
     )
     .option("--json", "the checks as one JSON object, for programs")
-    .option("--seconds <number>", "time that the passes through the model may take [20]");
+    .option("--seconds <number>", "time that the passes through the model may take [15]");
   addSettingsOptions(doctor, undefined);
   doctor.helpOption("-h, --help", "print this");
   addKnobOptions(doctor, flags);

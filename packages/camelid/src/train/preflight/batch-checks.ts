@@ -108,7 +108,7 @@ export function splitCheck(model: LanguageModel, rows: readonly TokenRow[], redu
   const gradient = Math.max(...results.map((result) => distance(result.gradients, first.gradients)));
   const tolerance = tolerances(model.dtype);
   const shapes = splits.map((batches) => `${batches.length}x${batches[0]!.length}`).join(", ");
-  const detail = `${shapes}: losses agree to ${loss.toExponential(1)}, gradients to ${(100 * gradient).toPrecision(2)} %`;
+  const detail = `${shapes}: losses agree to ${loss.toExponential(1)}, gradients to ${(100 * gradient).toPrecision(2)}%`;
   if (loss <= tolerance.loss && gradient <= tolerance.gradient) return { name, status: "ok", detail };
   if (reduction === "microbatch-mean") {
     const fix =
@@ -118,7 +118,7 @@ export function splitCheck(model: LanguageModel, rows: readonly TokenRow[], redu
   return {
     name,
     status: "fail",
-    detail: `${detail}; ${model.dtype} allows ${tolerance.loss} and ${100 * tolerance.gradient} %`,
+    detail: `${detail}; ${model.dtype} allows ${tolerance.loss} and ${100 * tolerance.gradient}%`,
     fix: "the split into micro-batches changes the step. This is a bug in Camelid or in a model of your own: please report it.",
   };
 }

@@ -45,9 +45,9 @@ export interface PreflightInput {
 }
 
 /** Seconds that the passes through the model may take; the checks of rows come to a second or two more. */
-const SECONDS = 20;
+const SECONDS = 15;
 /** More tokens than this show nothing new. */
-const MOST_TOKENS = 1024;
+const MOST_TOKENS = 512;
 
 /**
  * Every check that can run on these rows and this model, a line each. Leaves gradients, random state and files alone.
