@@ -38,7 +38,10 @@ const MessageSchema = z.strictObject({
 });
 
 const RowSchema = z.object({
-  dataset: z.string().min(1).optional(),
+  dataset: z
+    .string()
+    .refine((name) => name !== "", "is empty")
+    .optional(),
   id: z.union([z.string(), z.number().transform(String)]).optional(),
   messages: z.array(MessageSchema),
   tools: z.null({ error: "tool definitions are not supported" }).optional(),

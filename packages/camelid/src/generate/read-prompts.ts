@@ -11,8 +11,13 @@ export interface Prompt {
 
 const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });
 const id = z.union([z.string(), z.number()]).optional();
+// Not `.min(1)`: zod compares the `length` of whatever stands there, and an object without a usable toString throws.
 const PromptRow = z.union([
-  z.object({ id, messages: z.array(message).min(1), prompt: z.undefined().optional() }),
+  z.object({
+    id,
+    messages: z.array(message).refine((messages) => messages.length > 0),
+    prompt: z.undefined().optional(),
+  }),
   z.object({ id, prompt: z.string(), messages: z.undefined().optional() }),
 ]);
 

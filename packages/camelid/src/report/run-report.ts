@@ -168,6 +168,7 @@ function flatten(values: object, prefix = ""): [string, string][] {
 function settingText(value: unknown): string {
   if (value === null) return "none";
   if (Array.isArray(value)) return value.map(settingText).join(", ");
+  if (typeof value === "object") return JSON.stringify(value);
   return typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3
     ? value.toExponential()
     : String(value);

@@ -29,7 +29,7 @@ export interface TokenizerFiles {
 
 const AddedTokenSchema = z.looseObject({
   id: IdSchema,
-  content: z.string().min(1),
+  content: z.string().refine((content) => content !== "", "is empty"),
   special: z.boolean().default(false),
   lstrip: z.boolean().default(false),
   rstrip: z.boolean().default(false),
