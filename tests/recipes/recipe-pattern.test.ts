@@ -207,6 +207,8 @@ describe("a recipe becomes a command", () => {
         --lora-target-modules <a,b,...>  Linear layers that get an adapter [q_proj,
                                          k_proj, v_proj, o_proj, gate_proj, up_proj,
                                          down_proj]
+        --lora-rslora [true|false]       Scale adapters by alpha / sqrt(rank) instead
+                                         [false]
       "
     `);
   });
@@ -239,8 +241,8 @@ describe("wrong commands give one clear error, exit code 2, and write nothing", 
         - "mexSteps" is not a setting of \`camelid tiny\` (--set mexSteps=3): did you mean "maxSteps"?
         - maxSteps: expected a whole number above 0, or none, got "many" (--max-steps)
         fix:   accepted keys: out, learningRate, maxSteps, packing, betas, lora.rank,
-               lora.alpha, lora.dropout, lora.targetModules; \`camelid tiny --help\`
-               explains each.
+               lora.alpha, lora.dropout, lora.targetModules, lora.rslora; \`camelid
+               tiny --help\` explains each.
       "
     `);
     expect(existsSync(out)).toBe(false);

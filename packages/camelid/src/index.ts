@@ -107,6 +107,7 @@ export { accumulateSft, type LossReduction, lossScales } from "./train/accumulat
 export { accumulateDpo } from "./train/accumulate-dpo.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
+export { describePairs } from "./train/describe-pairs.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export { type DpoLoss, type DpoSettings, dpoLoss, type PairLogps } from "./train/losses/dpo.js";

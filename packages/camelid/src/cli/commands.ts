@@ -24,6 +24,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/sft.js"),
   },
   {
+    name: "dpo",
+    summary: "train a model on preferences",
+    group: "Train",
+    load: () => import("./commands/dpo.js"),
+  },
+  {
     name: "run",
     summary: "run a recipe file of your own",
     group: "Train",

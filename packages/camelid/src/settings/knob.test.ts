@@ -28,6 +28,7 @@ test("flags are the keys in kebab case", () => {
     "--lora-alpha",
     "--lora-dropout",
     "--lora-target-modules",
+    "--lora-rslora",
   ]);
 });
 
@@ -43,6 +44,7 @@ test("a union of methods gives the knobs of all of them, none required by itself
     "train.lora.alpha",
     "train.lora.dropout",
     "train.lora.targetModules",
+    "train.lora.rslora",
   ]);
   expect([...found.values()].some(({ required }) => required)).toBe(false);
 });

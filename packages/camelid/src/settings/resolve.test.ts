@@ -136,7 +136,7 @@ describe("error messages", () => {
         fix:   did you mean "learningRate"?
                accepted keys: model, learningRate, betas, maxSteps, maxGradNorm,
                precision, packing, device, lora.rank, lora.alpha, lora.dropout,
-               lora.targetModules; \`camelid sft --help\` explains each."
+               lora.targetModules, lora.rslora; \`camelid sft --help\` explains each."
     `);
   });
 
@@ -184,7 +184,7 @@ describe("error messages", () => {
         - precision: expected fp32, bf16 or bf16-mixed, got "int4" (--set precision)
         fix:   accepted keys: model, learningRate, betas, maxSteps, maxGradNorm,
                precision, packing, device, lora.rank, lora.alpha, lora.dropout,
-               lora.targetModules; \`camelid sft --help\` explains each."
+               lora.targetModules, lora.rslora; \`camelid sft --help\` explains each."
     `);
   });
 
@@ -263,7 +263,8 @@ test("the table of effective settings shows what was chosen first, with its orig
       device              auto                                       default
       lora.alpha          32                                         default
       lora.dropout        0                                          default
-      lora.targetModules  q_proj,k_proj,v_proj,o_proj,gate_proj,...  default"
+      lora.targetModules  q_proj,k_proj,v_proj,o_proj,gate_proj,...  default
+      lora.rslora         false                                      default"
   `);
   for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
 });

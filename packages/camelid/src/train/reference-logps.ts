@@ -3,8 +3,8 @@
  * before training, or adapters switched off.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { DType } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { z } from "zod";
@@ -73,8 +73,10 @@ export async function storedReference(
   const stored = found ?? (await computeAll(model, pairs, options));
   if (stored === undefined) return undefined;
   const reference = fromNumbers(pairs, stored, model.device);
-  if (found === undefined) writeFileAtomic(path, JSON.stringify(stored));
-  else checkAgainst(model, reference, pairs, options, path);
+  if (found === undefined) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileAtomic(path, JSON.stringify(stored));
+  } else checkAgainst(model, reference, pairs, options, path);
   return reference;
 }
 

@@ -1,0 +1,246 @@
+/**
+ * Direct Preference Optimization (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290) as Tulu 2 and Tulu 3 use it: the
+ * model learns to prefer the chosen answers of the data over the rejected ones by more than it did before. There is never a
+ * second model in memory: what the reference says of the data is computed once, or adapters are switched off.
+ *
+ *   camelid dpo --model out/first-sft/final --data pairs.jsonl --out out/first-dpo
+ *   camelid dpo --preset lora --model out/first-sft/final --data pairs.jsonl --out out/first-dpo-lora
+ *
+ * Expect `rewards/accuracies` to leave 0.5 early. Answers tend to get longer: look at `answers/characters` with
+ * `--sample-prompts`.
+ */
+import {
+  accumulateDpo,
+  adamw,
+  adaptersOffReference,
+  announceStart,
+  checkReferenceSetting,
+  checkSameData,
+  checkStartsAtReference,
+  checkVocabulary,
+  describePairs,
+  describePlan,
+  effectiveChatTemplate,
+  findStart,
+  isDue,
+  knob,
+  knobs,
+  learningRateSchedule,
+  loadModel,
+  loadTokenizer,
+  loraKnobs,
+  nextTurn,
+  openRun,
+  PairMeter,
+  Progress,
+  pairBatches,
+  pairTokens,
+  planSteps,
+  prepareMachine,
+  type RecipeContext,
+  type RunOutcome,
+  readCompanions,
+  readPairRows,
+  readPrompts,
+  readRun,
+  restore,
+  rowsOfStep,
+  runReport,
+  sampleAnswers,
+  saveCheckpoint,
+  stopOnNaN,
+  storedReference,
+  trainedWeights,
+  watchRounding,
+} from "camelid";
+import { z } from "zod";
+
+export { dpoPresets as presets } from "./presets/dpo.js";
+export const resumable = true;
+
+export const settings = z.strictObject({
+  model: knobs.model,
+  data: knob(z.string().min(1), {
+    help: "Preference pairs, JSON lines or one array: chosen and rejected as message lists, answers to a prompt, or transcripts.",
+    group: "Model and data",
+    placeholder: "file",
+  }),
+  out: knobs.out,
+  onBad: knobs.onBad,
+  beta: knobs.beta,
+  lossType: knobs.lossType,
+  labelSmoothing: knobs.labelSmoothing,
+  reference: knobs.reference,
+  sharePrompts: knobs.sharePrompts,
+  lora: loraKnobs.nullable().default(null),
+  maxSeqLen: knobs.maxSeqLen,
+  microBatchSize: knobs.microBatchSize,
+  gradAccumSteps: knobs.gradAccumSteps,
+  packing: knobs.packing,
+  epochs: knobs.epochs,
+  maxSteps: knobs.maxSteps,
+  tokenVariant: knobs.tokenVariant,
+  specialTokensInContent: knobs.specialTokensInContent,
+  learningRate: knobs.learningRate.default(5e-7),
+  schedule: knobs.schedule,
+  warmupRatio: knobs.warmupRatio.default(0.1),
+  betas: knobs.betas,
+  eps: knobs.eps,
+  weightDecay: knobs.weightDecay,
+  maxGradNorm: knobs.maxGradNorm,
+  precision: knobs.precision,
+  device: knobs.device,
+  threads: knobs.threads,
+  activationCheckpointing: knobs.activationCheckpointing,
+  seed: knobs.seed,
+  samplePrompts: knobs.samplePrompts,
+  sampleEverySteps: knobs.sampleEverySteps,
+  maxNewTokens: knobs.maxNewTokens.default(128),
+  saveEverySteps: knobs.saveEverySteps,
+  keepCheckpoints: knobs.keepCheckpoints,
+});
+
+export type DpoRunSettings = z.output<typeof settings>;
+
+export async function run(settings: DpoRunSettings, context: RecipeContext): Promise<RunOutcome> {
+  // 1. Everything that can be wrong is found before anything is written.
+  checkReferenceSetting(settings);
+  const machine = prepareMachine(settings);
+  const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
+
+  // 2. Data: file -> pairs of conversations -> pairs of rows that begin with the same prompt tokens.
+  const tokenizer = await loadTokenizer(start.modelFolder);
+  const data = await readPairRows(settings.data, tokenizer, settings);
+  checkSameData(start, data.fingerprint);
+  const prompts = settings.samplePrompts === null ? [] : await readPrompts(settings.samplePrompts);
+  const plan = planSteps(data.pairs.length, settings);
+  const { totalSteps, numRows, sequencesPerStep } = plan;
+
+  // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
+  let reference = settings.reference === "stored" ? await storedLogps() : undefined;
+  if (context.signal.aborted) return "interrupted";
+
+  // 4. Model, optimizer, schedule.
+  using model = loadModel(start.modelFolder, { ...machine, trainable: settings.lora === null });
+  model.activationCheckpointing = settings.activationCheckpointing;
+  checkVocabulary(tokenizer, model.config, start.modelFolder);
+  reference ??= adaptersOffReference(model, settings);
+  const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
+  if (start.step === 0) checkStartsAtReference(model, reference, data.pairs, settings);
+  using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
+  restore(start, optimizer);
+  const learningRate = learningRateSchedule({ ...settings, totalSteps });
+
+  // 5. Train. The seed and the step alone decide which pairs come; how they are split and packed changes nothing.
+  // Read now, because the folder may be gone when the model is saved.
+  const companions = readCompanions(start.modelFolder, effectiveChatTemplate(tokenizer));
+  const { environment } = machine;
+  using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
+  const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
+  using meter = new PairMeter(machine.device);
+  using rounding = watchRounding(trained.parameters, optimizer, settings, run);
+  const extent = { start: start.step, total: totalSteps };
+  using progress = new Progress({ label: "dpo", unit: "step", ...extent, mode: context.output });
+  progress.print(
+    [describePairs(data), describePlan(plan, settings), ...announceStart(start, run)].join("\n"),
+  );
+
+  const save = (folder: string): void => trained.save(folder, companions);
+  const state = { ...context, save, optimizer, settings, environment, plan, data: data.fingerprint };
+
+  let step = start.step;
+  if (step === 0) await observe(step);
+  while (step < totalSteps && !context.signal.aborted) {
+    step++;
+    const started = performance.now();
+    const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
+    const pairs = places.map((place) => data.pairs[place]!);
+
+    for (const batch of pairBatches(pairs, settings)) {
+      accumulateDpo(model, batch, reference, 1 / pairs.length, settings, meter); // mean over the whole step
+      await nextTurn(); // lets Ctrl+C through
+    }
+    const lr = learningRate(step);
+    rounding?.remember();
+    using gradNorm = optimizer.update(lr, settings.maxGradNorm);
+
+    const { loss, trainedTokens, metrics } = meter.take();
+    stopOnNaN(
+      step,
+      { loss, trainedTokens, sources: {} },
+      gradNorm.item(),
+      pairs.map(({ chosen }) => chosen),
+    );
+    lineage.append(
+      step,
+      pairs.map(({ place }) => place),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    run.log({
+      event: "step-end",
+      step,
+      epoch: (step * sequencesPerStep) / numRows,
+      loss,
+      lr,
+      grad_norm: gradNorm.item(),
+      trained_tokens: trainedTokens,
+      tokens_per_second: pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0) / seconds,
+      metrics: {
+        ...metrics,
+        pairs_per_second: pairs.length / seconds,
+        ...rounding?.metrics(step, lr)?.metrics,
+      },
+    });
+    const accuracy = metrics["rewards/accuracies"]!.toFixed(2);
+    progress.update(step, {
+      loss: loss.toFixed(3),
+      accuracy,
+      margin: metrics["rewards/margins"]!.toFixed(3),
+    });
+
+    await observe(step);
+    if (isDue(step, settings.saveEverySteps) || context.signal.aborted)
+      await saveCheckpoint(run, step, state);
+  }
+
+  // 6. Save: a model folder or PEFT's adapter folder, and a report that explains the run.
+  reference.verify();
+  const outcome = step < totalSteps ? "interrupted" : "completed";
+  if (outcome === "completed") {
+    await run.writeFolder("final", save);
+    run.log({ event: "checkpoint-saved", step, path: "final" });
+  }
+  run.end(outcome);
+  const report = run.writeFile("report.html", runReport(await readRun(run.path)));
+  progress.end();
+  progress.print(
+    outcome === "completed"
+      ? `${settings.lora === null ? "model  " : "adapter"} ${run.finalPath}\nreport  ${report}`
+      : `stopped after step ${step}; \`camelid ${context.recipe} --resume --out ${settings.out}\` continues\nreport  ${report}`,
+  );
+  return outcome;
+
+  async function storedLogps() {
+    const total = data.pairs.length;
+    using progress = new Progress({ label: "reference", unit: "pair", total, mode: context.output });
+    const onPairs = (done: number): void => progress.update(done);
+    const reference = await storedReference(settings.model, data, {
+      ...settings,
+      ...machine,
+      signal: context.signal,
+      onPairs,
+    });
+    progress.end();
+    return reference;
+  }
+
+  /** What the model says to a few prompts between two steps, and how long it speaks: preference training tends to lengthen. */
+  async function observe(step: number): Promise<void> {
+    const isEnd = step === 0 || step === totalSteps;
+    if (prompts.length === 0 || !(isEnd || isDue(step, settings.sampleEverySteps))) return;
+    const answers = await sampleAnswers(model, tokenizer, prompts, settings);
+    for (const answer of answers) run.log({ event: "sample", step, ...answer });
+    const characters = answers.reduce((sum, { text }) => sum + text.length, 0) / answers.length;
+    run.log({ event: "eval-end", step, name: "samples", metrics: { "answers/characters": characters } });
+  }
+}
