@@ -17,7 +17,11 @@ const ROUNDS = 250;
 const MET_BEFORE: Record<string, string[]> = {
   prompts: ['{"messages": {"length": {"toString": -1}}}'],
   "rows to train on": ['{"dataset": {"length": {"toString": -1}}, "messages": []}'],
-  "settings.json of a run": ['{"betas": [{"toString": [false]}]}'],
+  "settings.json of a run": [
+    '{"betas": [{"toString": [false]}]}',
+    '{"$provenance": {"recipe": 1, "origins": {"model": null}}}',
+    '"text"',
+  ],
 };
 
 describe.each(parsers)("$name", (parser) => {

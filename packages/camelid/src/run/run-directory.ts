@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
 import { CheckpointError } from "../errors.js";
 import { AppendFile } from "./append-file.js";
 import { isTemporaryName, writeFileAtomic, writeFolderAtomic } from "./atomic-write.js";
@@ -231,13 +232,10 @@ export function readRunSettings(path: string): { settings: Record<string, unknow
   checkHoldsRun(path);
   const file = join(path, "settings.json");
   try {
-    const { $provenance, ...settings } = JSON.parse(readFileSync(file, "utf8"));
-    return {
-      settings,
-      provenance: { recipe: $provenance?.recipe ?? "", origins: $provenance?.origins ?? {} },
-    };
+    const { $provenance, ...settings } = SettingsFile.parse(JSON.parse(readFileSync(file, "utf8")));
+    return { settings, provenance: ProvenanceNote.parse($provenance) };
   } catch (cause) {
-    throw new CheckpointError("ERR_SETTINGS_FILE", "the run's settings are not valid JSON.", {
+    throw new CheckpointError("ERR_SETTINGS_FILE", "the run's settings are not a valid JSON object.", {
       where: file,
       fix: "restore the file from a copy, or start a new run.",
       cause,
@@ -245,7 +243,16 @@ export function readRunSettings(path: string): { settings: Record<string, unknow
   }
 }
 
-export interface Provenance {
-  recipe: string;
-  origins: Record<string, { source: string; detail?: string }>;
-}
+const SettingsFile = z.looseObject({ $provenance: z.unknown().optional() });
+
+/** Notes for readers: what is damaged there is left out, and the settings are still good. */
+const ProvenanceNote = z
+  .object({
+    recipe: z.string().catch(""),
+    origins: z
+      .record(z.string(), z.object({ source: z.string(), detail: z.string().exactOptional() }))
+      .catch({}),
+  })
+  .catch({ recipe: "", origins: {} });
+
+export type Provenance = z.output<typeof ProvenanceNote>;
