@@ -111,9 +111,10 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
+  const { parameters } = trained;
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
-  const checks = await preflight({ model, tokenizer, data, plan, learningRate, settings }, start);
-  using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
+  const checks = await preflight({ model, parameters, tokenizer, data, plan, learningRate, settings }, start);
+  using optimizer = adamw(parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
@@ -145,7 +146,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       for (const answer of await sampleAnswers(model, tokenizer, prompts, settings))
         run.log({ event: "sample", step, ...answer });
   };
-  using rounding = watchRounding(trained.parameters, optimizer, settings, run);
+  using rounding = watchRounding(parameters, optimizer, settings, run);
 
   let step = start.step;
   if (step === 0) await observe(step);

@@ -68,9 +68,12 @@ describe("camelid sft", () => {
     ]);
   });
 
-  test("changes nothing: the same losses and gradients with it and without, to the bit", async () => {
+  test.each([
+    ["every weight is trained", []],
+    ["adapters with dropout are", ["--lora-rank", "4", "--lora-dropout", "0.2"]],
+  ])("changes nothing when %s: losses and gradients are the same, to the bit", async (_, words) => {
     const steps = async (preflight: string) => {
-      const run = await sft("--max-steps", "3", "--preflight", preflight);
+      const run = await sft("--max-steps", "3", "--preflight", preflight, ...words);
       expect(run.err.includes("Preflight\n")).toBe(preflight === "true");
       const lines = readJsonLines<Line>(join(out, "events.jsonl")).filter(
         ({ event }) => event === "step-end",
@@ -125,6 +128,13 @@ describe("camelid doctor", () => {
     expect(preflight!.filter(({ status }) => status === "fail")).toMatchObject([
       { name: "turn end", fix: expect.stringContaining("terminator") },
     ]);
+  });
+
+  test("adapters are checked as a run would train them", async () => {
+    const words = ["--model", model, "--data", tiny.data, "--set", "lora.targetModules=v_proj"];
+    const { code, preflight } = await doctorChecks(...words);
+    expect(code).toBe(0);
+    expect(preflight!.find(({ name }) => name === "split")).toMatchObject({ status: "ok" });
   });
 
   test("settings come as flags, by --set and from a run's own settings.json", async () => {

@@ -20,19 +20,25 @@ export function lossScales(batches: readonly (readonly TokenRow[])[], reduction:
   return counts.map((count) => 1 / (reduction === "token-mean" ? total : count * batches.length));
 }
 
-/** Adds the gradients of one micro-batch's SFT loss. Everything else that it makes is freed. */
+/**
+ * Adds the gradients of one micro-batch's SFT loss. Everything else that it makes is freed.
+ * @param dropout false for a pass that must give the same numbers each time
+ */
 export function accumulateSft(
   model: LanguageModel,
   rows: readonly TokenRow[],
   scale: number,
   meter: LossMeter,
+  { dropout = true } = {},
 ): void {
   using _ = torch.tensorScope();
   const inputIds = rows.map((row) => row.inputIds);
   const targets = collateTargets(rows, model.device, (row) => meter.sourceNumber(row.dataset));
-  withDropout(model, () => {
+  const pass = (): void => {
     const { loss, logps } = sftLoss(model, packRows(inputIds, model.device), targets, scale);
     loss.backward();
     meter.add(logps, targets);
-  });
+  };
+  if (dropout) withDropout(model, pass);
+  else pass();
 }

@@ -1,3 +1,4 @@
+import type { LoraSettings } from "../../adapters/lora.js";
 import { readTrainRows, type TrainRowsOptions } from "../../data/train-rows.js";
 import { CamelidError } from "../../errors.js";
 import { loadModel } from "../../model/load.js";
@@ -7,11 +8,12 @@ import { type MachineSettings, prepareMachine } from "../../train/machine.js";
 import { learningRateSchedule } from "../../train/optim/schedules.js";
 import { type PreflightSettings, preflightChecks } from "../../train/preflight/preflight.js";
 import { planSteps, type StepPlanSettings } from "../../train/step-plan.js";
+import { trainedWeights } from "../../train/trained-weights.js";
 
 type Settings = PreflightSettings &
   MachineSettings &
   StepPlanSettings &
-  TrainRowsOptions & { model: string; data: string };
+  TrainRowsOptions & { model: string; data: string; lora: LoraSettings | null };
 
 /**
  * What `camelid sft` does before its first step, without a run: a model or rows that cannot be read at all are a failed
@@ -25,8 +27,13 @@ export async function preflightOfSettings(settings: Settings, seconds: number | 
     const data = await readTrainRows(settings.data, tokenizer, settings);
     const plan = planSteps(data.rows.length, settings);
     const learningRate = learningRateSchedule({ ...settings, ...plan });
-    using model = loadModel(settings.model, { ...machine, trainable: true });
-    return await preflightChecks({ model, tokenizer, data, plan, learningRate, settings }, seconds);
+    using model = loadModel(settings.model, { ...machine, trainable: settings.lora === null });
+    const start = { modelFolder: settings.model, checkpoint: undefined };
+    const { parameters } = trainedWeights(model, settings.lora, start);
+    return await preflightChecks(
+      { model, parameters, tokenizer, data, plan, learningRate, settings },
+      seconds,
+    );
   } catch (error) {
     // Errors of the engine have the same shape without our base class.
     const { code, message, where, fix } = error as Partial<CamelidError>;

@@ -97,12 +97,23 @@ export function neighboursCheck(
 /**
  * The same rows as one micro-batch, as two, and one by one: same loss, same gradients, one denominator. Leaves no gradient
  * behind.
+ * @param parameters what will be trained, by name
  */
-export function splitCheck(model: LanguageModel, rows: readonly TokenRow[], reduction: LossReduction): Check {
+export function splitCheck(
+  model: LanguageModel,
+  parameters: ReadonlyMap<string, Tensor>,
+  rows: readonly TokenRow[],
+  reduction: LossReduction,
+): Check {
   const name = "split";
   const half = Math.ceil(rows.length / 2);
   const splits = [[rows], [rows.slice(0, half), rows.slice(half)], rows.map((row) => [row])];
-  const results = splits.map((batches) => stepOf(model, batches, reduction));
+  const watched: string[] = [];
+  const results = splits.map((batches) => stepOf(model, parameters, watched, batches, reduction));
+  if (watched.length === 0) {
+    const fix = "check what is trained (lora.targetModules): nothing would change in this run.";
+    return { name, status: "fail", detail: "no weight gets a gradient from these rows", fix };
+  }
   const first = results[0]!;
   const loss = Math.max(...results.map((result) => Math.abs(result.loss - first.loss)));
   const gradient = Math.max(...results.map((result) => distance(result.gradients, first.gradients)));
@@ -129,43 +140,47 @@ interface StepResult {
   gradients: Map<string, Float32Array>;
 }
 
-/** What a training step would compute, by the functions that training uses. */
+/**
+ * What a training step would compute, by the functions that training uses, without dropout.
+ * @param watched names of the weights whose gradients to keep; the first call fills it
+ */
 function stepOf(
   model: LanguageModel,
+  parameters: ReadonlyMap<string, Tensor>,
+  watched: string[],
   batches: readonly (readonly TokenRow[])[],
   reduction: LossReduction,
 ): StepResult {
-  const parameters = model.namedParameters();
   const scales = lossScales(batches, reduction);
   const sources = [...new Set(batches.flat().map(({ dataset }) => dataset))];
   using meter = new LossMeter(sources, model.device);
   try {
-    for (const [i, batch] of batches.entries()) accumulateSft(model, batch, scales[i]!, meter);
-    const gradients = new Map<string, Float32Array>();
-    for (const key of watched(parameters)) {
-      using _ = torch.tensorScope();
-      const gradient = parameters.get(key)!.grad?.to({ dtype: "float32" });
-      if (gradient !== undefined) gradients.set(key, gradient.toTypedArray() as Float32Array);
-    }
+    for (const [i, batch] of batches.entries())
+      accumulateSft(model, batch, scales[i]!, meter, { dropout: false });
+    if (watched.length === 0) watched.push(...namesToWatch(parameters));
+    const gradients = new Map(watched.map((key) => [key, gradientOf(parameters.get(key)!)]));
     return { loss: meter.take().loss, gradients };
   } finally {
-    for (const parameter of parameters.values()) if (parameter.requiresGrad) parameter.grad = undefined;
+    for (const parameter of parameters.values()) parameter.grad = undefined;
   }
 }
 
-/** The first trained vector and the smallest trained matrix: everything after them influences their gradients. */
-function watched(parameters: ReadonlyMap<string, Tensor>): string[] {
-  const trained = [...parameters].filter(([, parameter]) => parameter.requiresGrad);
-  const smallest = (ndim: (n: number) => boolean) =>
-    trained
-      .filter(([, parameter]) => ndim(parameter.ndim))
-      .reduce<[string, Tensor] | undefined>(
-        (least, entry) => (least === undefined || entry[1].numel < least[1].numel ? entry : least),
-        undefined,
-      );
-  return [smallest((n) => n === 1), smallest((n) => n > 1)].flatMap((entry) =>
-    entry === undefined ? [] : [entry[0]],
-  );
+function gradientOf(parameter: Tensor): Float32Array {
+  using _ = torch.tensorScope();
+  const gradient = parameter.grad?.to({ dtype: "float32" });
+  return (gradient?.toTypedArray() ?? new Float32Array()) as Float32Array;
+}
+
+/**
+ * The smallest vector and the smallest matrix that got a gradient: everything after them in the model has a part in it. (The
+ * first matrices of fresh adapters get none, because the second are zero.)
+ */
+function namesToWatch(parameters: ReadonlyMap<string, Tensor>): string[] {
+  const smallestFirst = [...parameters].sort(([, a], [, b]) => a.numel - b.numel);
+  const hasGradient = ([, parameter]: [string, Tensor]) => gradientOf(parameter).some((value) => value !== 0);
+  const vector = smallestFirst.filter(([, { ndim }]) => ndim === 1).find(hasGradient);
+  const matrix = smallestFirst.filter(([, { ndim }]) => ndim > 1).find(hasGradient);
+  return [vector, matrix].flatMap((entry) => (entry === undefined ? [] : [entry[0]]));
 }
 
 /** Largest relative distance of the gradients; NaN counts as infinitely far. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TinyModel, writeTinyModel } from "../../../../../tests/tiny-model.js";
+import { addLora } from "../../adapters/lora.js";
 import type { TokenRow } from "../../data/collate.js";
 import { IGNORE_INDEX } from "../../data/render.js";
 import { readTrainRows, type TrainRows } from "../../data/train-rows.js";
@@ -48,6 +49,7 @@ beforeAll(async () => {
 const load = (dtype: torch.DType = "float32") => loadModel(tiny.model, { dtype, trainable: true });
 const input = (model: LanguageModel): PreflightInput & { settings: typeof settings } => ({
   model,
+  parameters: model.namedParameters(),
   tokenizer,
   data,
   plan: { totalSteps: 40 },
@@ -96,6 +98,34 @@ describe("a healthy model and its rows", () => {
   });
 });
 
+describe("adapters", () => {
+  const lora = { rank: 4, alpha: 8, dropout: 0.5, targetModules: ["q_proj", "down_proj"] };
+
+  test("are checked by their own gradients, without dropout, and left as they were", async () => {
+    using model = loadModel(tiny.model, { dtype: "float32" });
+    const adapter = addLora(model, lora);
+    const parameters = adapter.namedParameters();
+    using before = torch.getRandomState();
+    const checks = await preflightChecks({ ...input(model), parameters });
+    expect(checks.find(({ name }) => name === "split")).toMatchObject({ status: "ok" });
+    for (const parameter of parameters.values()) expect(parameter.grad).toBeUndefined();
+    using after = torch.getRandomState();
+    expect(after.toArray()).toEqual(before.toArray());
+  });
+
+  test("without influence on the model fail: nothing would be trained", () => {
+    using model = loadModel(tiny.model, { dtype: "float32" });
+    const parameters = addLora(model, lora).namedParameters();
+    torch.noGrad(() => {
+      for (const parameter of parameters.values()) parameter.zero_();
+    });
+    expect(splitCheck(model, parameters, rows, "token-mean")).toMatchObject({
+      status: "fail",
+      detail: "no weight gets a gradient from these rows",
+    });
+  });
+});
+
 describe("rows that influence each other are found", () => {
   test("attention that crosses rows", () => {
     using model = load();
@@ -104,7 +134,9 @@ describe("rows that influence each other are found", () => {
     const packed = packedLogps(leaking, rows);
     expect(packedCheck(leaking, rows, packed)).toMatchObject({ status: "fail" });
     expect(neighboursCheck(leaking, rows, packed)).toMatchObject({ status: "fail" });
-    expect(splitCheck(leaking, rows, "token-mean")).toMatchObject({ status: "fail" });
+    expect(splitCheck(leaking, leaking.namedParameters(), rows, "token-mean")).toMatchObject({
+      status: "fail",
+    });
   });
 
   test("positions that do not restart", () => {
@@ -131,15 +163,15 @@ describe("rows that influence each other are found", () => {
     using model = load();
     const broken = altered(model, (hidden) => hidden.mul(Number.NaN));
     expect(packedCheck(broken, rows, packedLogps(broken, rows)).status).toBe("fail");
-    expect(splitCheck(broken, rows, "token-mean").status).toBe("fail");
+    expect(splitCheck(broken, broken.namedParameters(), rows, "token-mean").status).toBe("fail");
   });
 });
 
 test("a mean of micro-batch means depends on the split, and says so", () => {
   using model = load();
   const uneven = rows.map((row, i) => (i === 0 ? { ...row, labels: firstOnly(row.labels) } : row));
-  expect(splitCheck(model, uneven, "token-mean").status).toBe("ok");
-  expect(splitCheck(model, uneven, "microbatch-mean")).toMatchObject({
+  expect(splitCheck(model, model.namedParameters(), uneven, "token-mean").status).toBe("ok");
+  expect(splitCheck(model, model.namedParameters(), uneven, "microbatch-mean")).toMatchObject({
     status: "warn",
     fix: expect.stringContaining("token-mean"),
   });

@@ -2,6 +2,7 @@
  * What can be found wrong before the first step, on the user's own model and rows: a table of checks. A failed check
  * stops a run before it writes anything. The pitfalls behind the checks: docs/guides/pitfalls.md.
  */
+import type { Tensor } from "@camelid/torch";
 import {
   borderCheck,
   bosCheck,
@@ -37,6 +38,8 @@ export interface PreflightSettings extends Omit<ScheduleSettings, "totalSteps"> 
 
 export interface PreflightInput {
   model: LanguageModel;
+  /** What will be trained, by name: every weight, or those of an adapter. */
+  parameters: ReadonlyMap<string, Tensor>;
   tokenizer: Tokenizer;
   data: TrainRows;
   plan: Pick<StepPlan, "totalSteps">;
@@ -79,7 +82,10 @@ export async function preflightChecks(input: PreflightInput, seconds = SECONDS):
 }
 
 /** The checks that take passes through the model. */
-async function passChecks({ model, data, settings }: PreflightInput, seconds: number): Promise<Check[]> {
+async function passChecks(
+  { model, parameters, data, settings }: PreflightInput,
+  seconds: number,
+): Promise<Check[]> {
   const probe = fewRows(data.rows, 128);
   const probeSeconds = secondsOf(() => packedLogps(model, probe));
   const sample = fewRows(data.rows, tokensWithin(seconds, probeSeconds / totalLength(probe)));
@@ -93,7 +99,7 @@ async function passChecks({ model, data, settings }: PreflightInput, seconds: nu
   for (const check of [
     () => packedCheck(model, sample, packed),
     () => neighboursCheck(model, sample, packed),
-    () => splitCheck(model, sample, settings.lossReduction),
+    () => splitCheck(model, parameters, sample, settings.lossReduction),
   ]) {
     await nextTurn(); // lets Ctrl+C through
     checks.push(check());
