@@ -91,6 +91,7 @@ export {
   readAdapterConfig,
   saveAdapter,
 } from "./adapters/adapter-file.js";
+export { loadAdaptedModel } from "./adapters/load-adapted.js";
 export {
   adaptersOf,
   addLora,

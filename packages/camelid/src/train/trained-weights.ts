@@ -1,6 +1,6 @@
 /** What a run changes and saves: every weight of the model, or an adapter on frozen weights. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import { isAdapterFolder, loadAdapter, saveAdapter } from "../adapters/adapter-file.js";
 import { addLora, type LoraAdapter, type LoraSettings } from "../adapters/lora.js";
@@ -46,7 +46,7 @@ export function trainedWeights(
       sha256 ??= folderWeightsHash(start.modelFolder);
       mkdirSync(folder, { recursive: true });
       for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
-      saveAdapter(adapter, folder, { model: start.modelFolder, sha256 });
+      saveAdapter(adapter, folder, { model: resolve(start.modelFolder), sha256 });
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import { loadAdaptedModel } from "../../adapters/load-adapted.js";
 import { generateGreedy } from "../../generate/decode.js";
 import { promptIds } from "../../generate/prompt-ids.js";
 import { readPrompts } from "../../generate/read-prompts.js";
 import { checkVocabulary } from "../../model/check-vocabulary.js";
-import { loadModel } from "../../model/load.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { nextTurn } from "../../run/interrupt.js";
 import { checkOutputFile } from "../../run/output-file.js";
@@ -50,7 +50,7 @@ async function run(settings_: z.output<typeof settings>, context: RecipeContext)
   const prompts = await readPrompts(settings_.prompts);
   const machine = prepareMachine(settings_);
   const tokenizer = await loadTokenizer(settings_.model);
-  using model = loadModel(settings_.model, machine);
+  using model = loadAdaptedModel(settings_.model, machine);
   checkVocabulary(tokenizer, model.config, settings_.model);
   const ids = await promptIds(prompts, tokenizer);
 

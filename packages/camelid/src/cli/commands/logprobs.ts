@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import { loadAdaptedModel } from "../../adapters/load-adapted.js";
 import { readConversations } from "../../data/read-conversations.js";
 import { renderConversations } from "../../data/render.js";
 import { rowLogprobs } from "../../eval/row-logprobs.js";
 import { checkVocabulary } from "../../model/check-vocabulary.js";
-import { loadModel } from "../../model/load.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { nextTurn } from "../../run/interrupt.js";
 import { checkOutputFile } from "../../run/output-file.js";
@@ -47,7 +47,7 @@ async function run(settings_: z.output<typeof settings>, context: RecipeContext)
   const tokenizer = await loadTokenizer(settings_.model);
   const { rows } = await readConversations(settings_.data, settings_);
   const rendered = await renderConversations(rows, tokenizer, settings_);
-  using model = loadModel(settings_.model, machine);
+  using model = loadAdaptedModel(settings_.model, machine);
   checkVocabulary(tokenizer, model.config, settings_.model);
 
   using progress = new Progress({ label: "logprobs", unit: "row", total: rows.length, mode: context.output });
