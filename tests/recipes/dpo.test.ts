@@ -191,7 +191,7 @@ describe("a run of adapters", () => {
     const sftRun = async (options: Options = {}) => {
       const { out = newFolder() } = options;
       const settings = sft.settings.parse({
-        ...{ model: tiny.model, data: tiny.data, out, threads: 1, lora, preflight: false },
+        ...{ model: tiny.model, data: tiny.data, out, threads: 1, lora },
         ...{
           microBatchSize: 2,
           gradAccumSteps: 2,
