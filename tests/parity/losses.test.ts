@@ -63,6 +63,20 @@ describe("token log-probabilities", () => {
     });
   });
 
+  test("give the same gradient under a frozen head", () => {
+    using _ = torch.tensorScope();
+    const { hidden, weight, predicting, next } = inputs(true);
+    weight.requiresGrad = false;
+    const trained = torch.tensor(trainedPlaces(), { dtype: "int64" });
+    const logps = tokenLogps(predicting.indexSelect(0, trained), weight, next.indexSelect(0, trained));
+    logps
+      .sum()
+      .mul(-1 / trained.numel)
+      .backward();
+    expect(hidden.grad!).toBeAllClose(stored.get("grad.hidden"), FP32);
+    expect(weight.grad).toBeUndefined();
+  });
+
   const ways = {
     "through tokenLogps": (hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, scale: number) =>
       tokenLogps(hidden, weight, labels).sum().mul(-scale),

@@ -16,16 +16,30 @@ const CHUNK_ELEMENTS = 16 * 1024 * 1024;
  * @returns [tokens] fp32, in nats; differentiable in `hidden` and `weight`
  */
 export function tokenLogps(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
+  // Under a frozen head each token's gradient is a vector that only has to be scaled later: kept, it saves a second pass.
+  const keepsGradient = torch.isGradEnabled() && hidden.requiresGrad && !weight.requiresGrad;
+  let perToken: Tensor | undefined; // [tokens, hidden]
   return torch.customFunction({
     inputs: [hidden, weight],
-    forward: () =>
-      overChunks(hidden, weight, (start, length) =>
+    forward: () => {
+      if (keepsGradient) {
+        const gradient = new HeadGradient(hidden, weight);
+        const ones = torch.ones([hidden.shape[0]!], { dtype: "float32", device: hidden.device });
+        const logps = overChunks(hidden, weight, (start, length) =>
+          gradient.add(start, length, labels.narrow(0, start, length), ones.narrow(0, start, length)),
+        );
+        [perToken] = gradient.finish();
+        return logps;
+      }
+      return overChunks(hidden, weight, (start, length) =>
         torch.labelLogps_(
           chunkLogits(hidden.narrow(0, start, length), weight),
           labels.narrow(0, start, length),
         ),
-      ),
+      );
+    },
     backward: (gradOutput) => {
+      if (perToken !== undefined) return [perToken.mul(gradOutput.unsqueeze(1)).to({ dtype: hidden.dtype })];
       const gradient = new HeadGradient(hidden, weight);
       overChunks(hidden, weight, (start, length) =>
         gradient.add(start, length, labels.narrow(0, start, length), gradOutput.narrow(0, start, length)),
