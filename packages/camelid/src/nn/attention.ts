@@ -72,8 +72,11 @@ function branchedAttention(
   ) as [Tensor, Tensor, Tensor];
   const lengths = pieces.map(({ prefix, rest }) => prefix + rest);
   const rows = packedAttention(q, k, v, { lengths }).split(lengths);
-  return torch.cat(rows.map((row, i) => (pieces[i]!.isFirst ? row : row.narrow(0, pieces[i]!.prefix, pieces[i]!.rest))));
+  return torch.cat(
+    rows.map((row, i) => (pieces[i]!.isFirst ? row : row.narrow(0, pieces[i]!.prefix, pieces[i]!.rest))),
+  );
 }
+
 /** One row alone. */
 function causal(query: Tensor, key: Tensor, value: Tensor): Tensor {
   const length = query.shape[0]!;
