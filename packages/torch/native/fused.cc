@@ -174,7 +174,7 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
 
 template <typename T>
 void swigluForward(const T* gate, const T* up, T* y, int64_t count) {
-  at::parallel_for(0, count, 1 << 14, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, count, 1 << 14, [=](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; i++) {
       const float g = widen(gate[i]);

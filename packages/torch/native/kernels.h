@@ -11,17 +11,20 @@
 
 namespace camelid {
 
+// A call inside a loop keeps it from being vectorised: these are inlined whatever the compiler thinks of their size.
+#define CAMELID_INLINE inline __attribute__((always_inline))
+
 // --- bfloat16 <-> float without branches, so that loops over them vectorise ---
 
-inline float widen(float value) { return value; }
-inline float widen(c10::BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16); }
+CAMELID_INLINE float widen(float value) { return value; }
+CAMELID_INLINE float widen(c10::BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16); }
 
 template <typename T>
-inline T narrowed(float value);
+CAMELID_INLINE T narrowed(float value);
 template <>
-inline float narrowed<float>(float value) { return value; }
+CAMELID_INLINE float narrowed<float>(float value) { return value; }
 template <>
-inline c10::BFloat16 narrowed<c10::BFloat16>(float value) {
+CAMELID_INLINE c10::BFloat16 narrowed<c10::BFloat16>(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;  // nearest, ties to even
   const uint32_t nan = (bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : 0;
@@ -29,7 +32,7 @@ inline c10::BFloat16 narrowed<c10::BFloat16>(float value) {
 }
 
 // exp without branches or calls, so that loops over it vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]; error below 2 ulp.
-inline float fastExp(float x) {
+CAMELID_INLINE float fastExp(float x) {
   const float clamped = std::min(88.0f, std::max(-87.0f, x));
   const float shifted = clamped * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the rounded integer
   const float n = shifted - 12582912.0f;

@@ -1,8 +1,8 @@
 // CPU memory: a caching allocator of 64-byte-aligned blocks for libtorch, its counters, and private mappings of files.
 //
 // Why our own: glibc hands large blocks back to the system and faults them in again at every step (page clearing took up
-// to a third of a step), or keeps fragments that no counter explains. Here every byte is counted, blocks are reused by
-// size, and what is cached is bounded.
+// to a third of a step), or keeps fragments that no counter explains. Here every byte is counted, large blocks are cut from
+// segments that stay, merged again when freed, and what is kept is bounded.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/CPUAllocator.h>
@@ -16,8 +16,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
+#include <new>
+#include <set>
+#include <utility>
 
 #include "addon.h"
 
@@ -26,16 +28,27 @@ namespace camelid {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kLarge = size_t{1} << 20;  // from here on blocks come from mmap, with huge pages where there are any
-constexpr size_t kCachedFloor = size_t{256} << 20;
-constexpr size_t kMostBytes = size_t{1} << 48;  // no machine has more, and sums of sizes below stay exact
+constexpr size_t kLarge = size_t{1} << 20;        // smaller blocks are the C library's
+constexpr size_t kSegment = size_t{32} << 20;     // large ones are cut from segments of at least this size
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kSlack = size_t{64} << 20;       // segments kept beyond a quarter over the peak
+constexpr size_t kMostBytes = size_t{1} << 48;    // no machine has more, and sums of sizes below stay exact
 
-// The header sits in the 64 bytes before the data, so that a block can be freed by its address alone.
-struct Header {
-  size_t blockBytes;      // usable bytes after the header
+// Stands in the 64 bytes before the data, so that a block can be freed by its address alone. Blocks of a segment lie end to
+// end; a free one is merged with free neighbours, so that memory can be used again in other sizes: rows differ in length
+// from step to step, and so does every tensor.
+struct Block {
+  size_t bytes;           // usable, after this header
   size_t requestedBytes;
+  Block* previous;        // neighbours in the segment; both null when the block is a whole segment
+  Block* next;
+  bool isFree;
+  bool isLarge;
+
+  char* data() { return reinterpret_cast<char*>(this) + kAlignment; }
+  static Block* of(void* data) { return reinterpret_cast<Block*>(static_cast<char*>(data) - kAlignment); }
 };
-static_assert(sizeof(Header) <= kAlignment);
+static_assert(sizeof(Block) <= kAlignment);
 
 class CachingAllocator final : public c10::Allocator {
  public:
@@ -50,97 +63,112 @@ class CachingAllocator final : public c10::Allocator {
 
   void emptyCache() {
     std::lock_guard<std::mutex> lock(mutex_);
-    shrinkTo(0);
+    releaseSegments(0);
   }
 
   std::atomic<size_t> liveBytes{0}, peakBytes{0}, reservedBytes{0}, peakReservedBytes{0};
 
  private:
   static void deleter(void* data);
-
-  // Sizes are rounded so that near misses reuse a block: to 64 bytes when small, to an eighth of the power of two above.
-  static size_t roundUp(size_t bytes) {
-    size_t step = kAlignment;
-    while (step * 16 <= bytes) step *= 2;
-    return (bytes + step - 1) / step * step;
-  }
+  static size_t roundUp(size_t bytes, size_t step) { return (bytes + step - 1) / step * step; }
 
   void* take(size_t bytes) {
     TORCH_CHECK(bytes <= kMostBytes, "out of CPU memory: a tensor of ", bytes, " bytes was asked for");
-    const size_t blockBytes = roundUp(bytes);
-    char* block = fromCache(blockBytes);
-    if (block == nullptr) block = fresh(blockBytes);
-    reinterpret_cast<Header*>(block)->requestedBytes = bytes;
+    const size_t rounded = roundUp(bytes, kAlignment);
+    Block* block = rounded < kLarge ? small(rounded) : large(rounded);
+    TORCH_CHECK(block != nullptr, "out of CPU memory: ", rounded, " more bytes were asked for, ", liveBytes.load(),
+                " are in live tensors");
+    block->requestedBytes = bytes;
     raise(peakBytes, liveBytes += bytes);
-    return block + kAlignment;
+    return block->data();
   }
 
   void give(void* data) {
-    char* block = static_cast<char*>(data) - kAlignment;
-    const auto* header = reinterpret_cast<Header*>(block);
-    liveBytes -= header->requestedBytes;
-    std::lock_guard<std::mutex> lock(mutex_);
-    free_.emplace(header->blockBytes, block);
-    cachedBytes_ += header->blockBytes;
-    const size_t limit = std::max(kCachedFloor, peakBytes.load() / 2);
-    if (cachedBytes_ > limit) shrinkTo(limit / 2);
-  }
-
-  char* fromCache(size_t blockBytes) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = free_.lower_bound(blockBytes);
-    // A block up to a quarter larger than needed is better than new memory.
-    if (found == free_.end() || found->first > blockBytes + blockBytes / 4) return nullptr;
-    char* block = found->second;
-    cachedBytes_ -= found->first;
-    free_.erase(found);
-    return block;
-  }
-
-  char* fresh(size_t blockBytes) {
-    makeRoom(blockBytes);
-    const size_t total = blockBytes + kAlignment;
-    void* block = fromSystem(total);
-    if (block == nullptr) {
-      emptyCache();
-      block = fromSystem(total);
+    Block* block = Block::of(data);
+    liveBytes -= block->requestedBytes;
+    if (!block->isLarge) {
+      reservedBytes -= block->bytes;
+      std::free(block);
+      return;
     }
-    TORCH_CHECK(block != nullptr, "out of CPU memory: ", total, " more bytes were asked for, ", liveBytes.load(),
-                " are in live tensors");
-    static_cast<Header*>(block)->blockBytes = blockBytes;
-    raise(peakReservedBytes, reservedBytes += blockBytes);
-    return static_cast<char*>(block);
-  }
-
-  // Reserved memory stays near the peak of live memory: cached blocks beyond it, of sizes that do not fit, go first.
-  void makeRoom(size_t blockBytes) {
     std::lock_guard<std::mutex> lock(mutex_);
-    const size_t most = peakBytes.load() + kCachedFloor / 4;
-    const size_t wanted = reservedBytes.load() + blockBytes;
-    if (wanted > most) shrinkTo(cachedBytes_ - std::min(cachedBytes_, wanted - most));
+    block->isFree = true;
+    if (block->next != nullptr && block->next->isFree) {
+      free_.erase({block->next->bytes, block->next});
+      absorbNext(block);
+    }
+    if (block->previous != nullptr && block->previous->isFree) {
+      block = block->previous;
+      free_.erase({block->bytes, block});
+      absorbNext(block);
+    }
+    free_.insert({block->bytes, block});
+    const size_t peak = peakBytes.load();
+    if (reservedBytes.load() > peak + peak / 4 + kSlack) releaseSegments(peak + peak / 4 + kSlack);
   }
 
-  static void* fromSystem(size_t total) {
-    void* block = nullptr;
-    if (total < kLarge + kAlignment) return posix_memalign(&block, kAlignment, total) == 0 ? block : nullptr;
-    block = mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) return nullptr;
-#ifdef MADV_HUGEPAGE
-    madvise(block, total, MADV_HUGEPAGE);
-#endif
+  Block* small(size_t bytes) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, kAlignment, bytes + kAlignment) != 0) return nullptr;
+    raise(peakReservedBytes, reservedBytes += bytes);
+    return new (memory) Block{bytes, 0, nullptr, nullptr, false, false};
+  }
+
+  // The smallest free block that is large enough; what is left over stays free.
+  Block* large(size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = free_.lower_bound({bytes, nullptr});
+    if (found == free_.end()) {
+      Block* segment = newSegment(bytes);
+      if (segment == nullptr) {
+        releaseSegments(0);
+        segment = newSegment(bytes);
+      }
+      if (segment == nullptr) return nullptr;
+      found = free_.insert({segment->bytes, segment}).first;
+    }
+    Block* block = found->second;
+    free_.erase(found);
+    block->isFree = false;
+    if (block->bytes >= bytes + kAlignment + kLarge) splitAfter(block, bytes);
     return block;
   }
 
-  // Largest first: few calls give back the most. The caller holds the lock.
-  void shrinkTo(size_t limit) {
-    while (cachedBytes_ > limit && !free_.empty()) {
-      const auto last = std::prev(free_.end());
-      const size_t blockBytes = last->first;
-      if (blockBytes >= kLarge) munmap(last->second, blockBytes + kAlignment);
-      else std::free(last->second);
-      free_.erase(last);
-      cachedBytes_ -= blockBytes;
-      reservedBytes -= blockBytes;
+  void splitAfter(Block* block, size_t bytes) {
+    auto* rest = new (block->data() + bytes) Block{block->bytes - bytes - kAlignment, 0, block, block->next, true, true};
+    if (rest->next != nullptr) rest->next->previous = rest;
+    block->next = rest;
+    block->bytes = bytes;
+    free_.insert({rest->bytes, rest});
+  }
+
+  static void absorbNext(Block* block) {
+    Block* next = block->next;
+    block->bytes += kAlignment + next->bytes;
+    block->next = next->next;
+    if (block->next != nullptr) block->next->previous = block;
+  }
+
+  Block* newSegment(size_t bytes) {
+    const size_t total = std::max(kSegment, roundUp(bytes + kAlignment, kHugePage));
+    void* memory = mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+    madvise(memory, total, MADV_HUGEPAGE);
+#endif
+    raise(peakReservedBytes, reservedBytes += total - kAlignment);
+    return new (memory) Block{total - kAlignment, 0, nullptr, nullptr, true, true};
+  }
+
+  // Gives whole free segments back, the largest first, until at most `limit` bytes are reserved. The caller holds the lock.
+  void releaseSegments(size_t limit) {
+    for (auto entry = free_.end(); entry != free_.begin() && reservedBytes.load() > limit;) {
+      --entry;
+      Block* block = entry->second;
+      if (block->previous != nullptr || block->next != nullptr) continue;
+      reservedBytes -= block->bytes;
+      entry = free_.erase(entry);
+      munmap(block, block->bytes + kAlignment);
     }
   }
 
@@ -151,8 +179,7 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   std::mutex mutex_;
-  std::multimap<size_t, char*> free_;
-  size_t cachedBytes_ = 0;
+  std::set<std::pair<size_t, Block*>> free_;
 };
 
 // Never destroyed: tensors may outlive every static object at exit.
