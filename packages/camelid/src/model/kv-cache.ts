@@ -29,11 +29,6 @@ interface Sequence {
   layers: { keys: Tensor; values: Tensor }[];
 }
 
-/** Bytes that one token takes in the cache. */
-export function cacheBytesPerToken(config: LlamaConfig, dtype: DType): number {
-  return 2 * config.numHiddenLayers * config.numKeyValueHeads * config.headDim * torch.elementSize(dtype);
-}
-
 /** @param capacities most tokens that each sequence may reach */
 export function createKvCache(
   config: LlamaConfig,
