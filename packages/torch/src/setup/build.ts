@@ -1,10 +1,13 @@
-/** Compiles `native/*.cc` against one libtorch, in the cache, once per sources, compiler and libtorch. */
+/**
+ * Compiles `native/*.cc` against one libtorch, in the cache: each file once per its text, headers, compiler and libtorch,
+ * whichever checkout it lies in.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
 import { cacheDirectory } from "./cache-directory.js";
@@ -21,34 +24,39 @@ export interface Build {
 
 export async function buildBinding(libtorch: Libtorch, say: (line: string) => void): Promise<Build> {
   const compiler = findCompiler();
-  const flags = compileFlags(libtorch);
+  const flags = compileFlags();
   const sources = readdirSync(nativeFolder).filter((name) => name.endsWith(".cc"));
-  const linking = linkArguments(libtorch, [], "");
-  const key = keyOf([compiler.version, cpus()[0]?.model ?? "", libtorch.version, ...flags, ...linking]);
+  const common = [compiler.version, cpus()[0]?.model ?? "", libtorch.version, libtorch.root, ...flags];
+  const headers = [
+    ...readdirSync(nativeFolder).filter((name) => name.endsWith(".h")),
+    ...nodeHeaders().versions,
+  ];
+  const objects = sources.map((source) => ({
+    source: join(nativeFolder, source),
+    object: join(cacheDirectory(), "objects", `${keyOf([source, ...headers, ...common])}.o`),
+  }));
+  const linking = linkArguments(
+    libtorch,
+    objects.map(({ object }) => object),
+  );
+  const key = keyOf([...common, ...linking]);
   const folder = join(cacheDirectory(), "binding", key);
   const path = join(folder, "camelid_torch.node");
   if (existsSync(path)) return { path, key, compiler: compiler.version, compiled: false };
 
-  say(`compiling the binding (${sources.length} files, ${compiler.version}) ...`);
-  mkdirSync(dirname(folder), { recursive: true });
+  const missing = objects.filter(({ object }) => !existsSync(object));
+  say(`compiling the binding (${missing.length} of ${sources.length} files, ${compiler.version}) ...`);
+  for (const place of [join(cacheDirectory(), "objects"), dirname(folder)])
+    mkdirSync(place, { recursive: true });
   const staging = mkdtempSync(`${folder}-`);
   try {
-    const jobs = sources.map((source) => {
-      const object = join(staging, source.replace(/\.cc$/, ".o"));
-      return { object, args: [...flags, "-c", join(nativeFolder, source), "-o", object] };
+    const includes = includeArguments(libtorch);
+    await runAll(missing, async ({ source, object }) => {
+      const made = join(staging, basename(object));
+      await run(compiler.command, [...flags, ...includes, "-c", source, "-o", made]);
+      renameSync(made, object);
     });
-    await runAll(
-      compiler.command,
-      jobs.map((job) => job.args),
-    );
-    await runAll(compiler.command, [
-      linkArguments(
-        libtorch,
-        jobs.map((job) => job.object),
-        join(staging, "camelid_torch.node"),
-      ),
-    ]);
-    for (const { object } of jobs) rmSync(object);
+    await run(compiler.command, [...linking, "-o", join(staging, basename(path))]);
     if (!existsSync(folder)) renameSync(staging, folder);
   } finally {
     rmSync(staging, { recursive: true, force: true });
@@ -69,16 +77,7 @@ function findCompiler(): { command: string; version: string } {
   });
 }
 
-function compileFlags(libtorch: Libtorch): string[] {
-  const require = createRequire(import.meta.url);
-  const headers = [
-    dirname(require.resolve("node-addon-api/package.json")),
-    join(dirname(require.resolve("node-api-headers/package.json")), "include"),
-  ];
-  const torch = [
-    join(libtorch.root, "include"),
-    join(libtorch.root, "include", "torch", "csrc", "api", "include"),
-  ];
+function compileFlags(): string[] {
   const flags = [
     "-std=c++20",
     "-O3",
@@ -93,46 +92,56 @@ function compileFlags(libtorch: Libtorch): string[] {
     "-DNODE_ADDON_API_DISABLE_DEPRECATED",
   ];
   if (process.platform !== "darwin") flags.push("-fopenmp");
+  return flags;
+}
+
+/** Node's headers come as packages; their versions say what they are, wherever they lie. */
+function nodeHeaders(): { folders: string[]; versions: string[] } {
+  const require = createRequire(import.meta.url);
+  const manifests = ["node-addon-api", "node-api-headers"].map((name) =>
+    require.resolve(`${name}/package.json`),
+  );
+  const [addonApi, nodeApi] = manifests.map((manifest) => dirname(manifest)) as [string, string];
+  const versions = manifests.map((manifest) => {
+    const { name, version } = JSON.parse(readFileSync(manifest, "utf8")) as { name: string; version: string };
+    return `${name}@${version}`;
+  });
+  return { folders: [addonApi, join(nodeApi, "include")], versions };
+}
+
+function includeArguments({ root }: Libtorch): string[] {
+  const torch = [join(root, "include"), join(root, "include", "torch", "csrc", "api", "include")];
   return [
-    ...flags,
-    ...headers.map((folder) => `-I${folder}`),
+    ...nodeHeaders().folders.map((folder) => `-I${folder}`),
     ...torch.flatMap((folder) => ["-isystem", folder]),
   ];
 }
 
-function linkArguments(libtorch: Libtorch, objects: string[], output: string): string[] {
+function linkArguments(libtorch: Libtorch, objects: string[]): string[] {
   const lib = join(libtorch.root, "lib");
   // Never unloaded: Node closes the addons of a worker that ends, and libtorch keeps pointers to our allocator and kernels.
   const platform =
     process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-fopenmp", "-Wl,-z,nodelete"];
-  return [
-    "-shared",
-    "-o",
-    output,
-    ...objects,
-    `-L${lib}`,
-    "-ltorch_cpu",
-    "-lc10",
-    `-Wl,-rpath,${lib}`,
-    ...platform,
-  ];
+  return ["-shared", ...objects, `-L${lib}`, "-ltorch_cpu", "-lc10", `-Wl,-rpath,${lib}`, ...platform];
 }
 
+/** Parts that are names of native files count with their text. */
 function keyOf(parts: string[]): string {
   const hash = createHash("sha256");
-  for (const name of readdirSync(nativeFolder).sort())
-    hash.update(name).update(readFileSync(join(nativeFolder, name)));
-  for (const part of parts) hash.update(part).update("\0");
+  for (const part of parts) {
+    hash.update(part).update("\0");
+    if (/^[\w-]+\.(cc|h)$/.test(part)) hash.update(readFileSync(join(nativeFolder, part)));
+  }
   return hash.digest("hex").slice(0, 16);
 }
 
 /** A file of ours needs about 1 GB and ten seconds to compile: a few at a time. */
-async function runAll(command: string, calls: string[][]): Promise<void> {
-  const waiting = [...calls];
+async function runAll<T>(jobs: readonly T[], work: (job: T) => Promise<void>): Promise<void> {
+  const waiting = [...jobs];
   const worker = async (): Promise<void> => {
-    for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) await run(command, args);
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await work(job);
   };
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism(), calls.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(4, availableParallelism(), jobs.length) }, worker));
 }
 
 function run(command: string, args: string[]): Promise<void> {
