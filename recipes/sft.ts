@@ -49,7 +49,7 @@ import {
 } from "camelid";
 import { z } from "zod";
 
-export { sftPresets as presets } from "./presets/tulu2.js";
+export { sftPresets as presets } from "./presets/sft.js";
 export const resumable = true;
 
 export const settings = z.strictObject({

@@ -1,6 +1,8 @@
 /**
- * The supervised fine-tuning runs of Tulu 2 (Ivison et al. 2023, https://arxiv.org/abs/2311.10702, appendix B), and small
- * ones to start from. Betas and clipping are not in the paper; these are the defaults of the code that it names.
+ * The supervised fine-tuning runs of Tulu 2 (Ivison et al. 2023, https://arxiv.org/abs/2311.10702, appendix B) and Tulu 3 (Lambert
+ * et al. 2024, https://arxiv.org/abs/2411.15124, and its published commands), and small ones to start from. Betas and clipping are
+ * not in the first paper; these are the defaults of the code that it names. tests/recipes/presets.test.ts holds every value
+ * against a table of its own.
  */
 import type { Preset } from "camelid";
 import type { settings } from "../sft.js";
@@ -50,6 +52,26 @@ export function tulu2At70b(): SftPreset {
   return { ...tulu2(), learningRate: 1e-5 };
 }
 
+/**
+ * Llama 3.1 8B: 128 rows a step, no clipping. Its commands sum the loss over tokens, so that each weighs the same whatever
+ * batch it came in; AdamW does not see the scale, and the mean over the step's tokens is that loss.
+ */
+export function tulu3Sft8b(): SftPreset {
+  return {
+    ...tulu2(),
+    maxSeqLen: 4096,
+    learningRate: 5e-6,
+    betas: [0.9, 0.999],
+    maxGradNorm: null,
+    seed: 123,
+  };
+}
+
+/** Llama 3.1 70B. */
+export function tulu3Sft70b(): SftPreset {
+  return { ...tulu3Sft8b(), learningRate: 2e-6, seed: 456 };
+}
+
 /** A few million parameters on a CPU: short rows, a rate that small models like. */
 export function tiny(): SftPreset {
   return {
@@ -71,5 +93,7 @@ export const sftPresets = {
   "codetulu2-7b": tulu2,
   "codetulu2-13b": tulu2,
   "codetulu2-34b": tulu2,
+  "tulu3-8b": tulu3Sft8b,
+  "tulu3-70b": tulu3Sft70b,
   tiny,
 };
