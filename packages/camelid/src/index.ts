@@ -144,7 +144,24 @@ export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";
 // Generation.
 
 export { type Decoded, type DecodeOptions, generateGreedy } from "./generate/decode.js";
+export { createEngine } from "./generate/engine.js";
 export { type Prompt, readPrompts } from "./generate/read-prompts.js";
+export type {
+  Decoding,
+  Engine,
+  EngineProgress,
+  EngineSettings,
+  EngineStats,
+  FinishReason,
+  GenerateOptions,
+  Generation,
+  GenerationDelta,
+  GenerationRequest,
+  Score,
+  ScoreOptions,
+  ScoreRequest,
+  TokenLogprob,
+} from "./generate/requests.js";
 export { type SampleAnswer, sampleAnswers } from "./generate/sample-answers.js";
 
 // Runs: what a run writes, and how to read it.
