@@ -1,0 +1,32 @@
+/** The tasks by name. A task's module is loaded when it is asked for. */
+import { SettingsError } from "../errors.js";
+import { closest } from "../settings/suggest.js";
+import type { Task } from "./task.js";
+
+/** In the order of the paper's columns; `paper` tasks make up its tables. */
+const TASKS: Readonly<Record<string, () => Promise<Task>>> = {};
+
+/** Shorter or older names people type. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["humaneval", "codex-eval"],
+  ["gsm", "gsm8k"],
+  ["tydiqa-goldp", "tydiqa"],
+  ["alpacaeval", "alpaca-eval"],
+  ["mtbench", "mt-bench"],
+  ["ppl", "perplexity"],
+]);
+
+export function taskNames(): string[] {
+  return Object.keys(TASKS);
+}
+
+/** @throws {SettingsError} ERR_EVAL_TASK for a name that is no task, with the nearest one */
+export async function loadTask(name: string): Promise<Task> {
+  const load = TASKS[name];
+  if (load !== undefined) return load();
+  const meant = closest(name, taskNames(), ALIASES);
+  throw new SettingsError("ERR_EVAL_TASK", `there is no task "${name}".`, {
+    where: "--tasks",
+    fix: `${meant === undefined ? "" : `did you mean "${meant}"? `}Tasks: ${taskNames().join(", ")}.`,
+  });
+}
