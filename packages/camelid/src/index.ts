@@ -74,7 +74,7 @@ export {
 // Models: Hugging Face folders, forward passes, log-probabilities.
 
 export { checkVocabulary } from "./model/check-vocabulary.js";
-export { type LlamaConfig, parseConfig, readConfig } from "./model/config.js";
+export { parseConfig, readConfig } from "./model/config.js";
 export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
 export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";

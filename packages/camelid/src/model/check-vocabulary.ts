@@ -1,6 +1,6 @@
 import { ModelError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import type { LlamaConfig } from "./config.js";
+import type { ModelConfig } from "./model-config.js";
 
 /**
  * Every id of the tokenizer must have a row in the embedding; the embedding may be larger (padded).
@@ -8,7 +8,7 @@ import type { LlamaConfig } from "./config.js";
  */
 export function checkVocabulary(
   tokenizer: Pick<Tokenizer, "vocabSize">,
-  config: LlamaConfig,
+  config: ModelConfig,
   where: string,
 ): void {
   if (tokenizer.vocabSize <= config.vocabSize) return;

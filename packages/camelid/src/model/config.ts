@@ -1,104 +1,16 @@
-/**
- * `config.json` of a Llama, in the dialects of transformers 4 (`rope_theta`, `rope_scaling`, `torch_dtype`) and 5
- * (`rope_parameters`, `dtype`). A field that changes the computation and is not supported is an error.
- */
+/** `config.json` of a model folder: read, checked, and written back. What the fields are: `config-fields.ts` and the families. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DType } from "@camelid/torch";
-import { z } from "zod";
+import type { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { RopeScaling } from "../nn/rope.js";
-
-export interface LlamaConfig {
-  vocabSize: number;
-  hiddenSize: number;
-  intermediateSize: number;
-  numHiddenLayers: number;
-  numAttentionHeads: number;
-  numKeyValueHeads: number;
-  headDim: number;
-  maxPositionEmbeddings: number;
-  rmsNormEps: number;
-  ropeTheta: number;
-  ropeScaling: RopeScaling;
-  tieWordEmbeddings: boolean;
-  /** Standard deviation of random initial weights. */
-  initializerRange: number;
-  bosTokenId: number | undefined;
-  /** Every id that ends a text. */
-  eosTokenIds: readonly number[];
-  /** The dtype the checkpoint was saved in. */
-  dtype: DType;
-}
-
-const positive = z.int().positive();
-const ids = z.union([z.int(), z.array(z.int())]).nullish();
-
-/** Everything that any kind of scaling reads would change the angles: unknown numbers are refused. */
-const Rope = z.strictObject({
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
-  rope_theta: z.number().positive().optional(),
-  factor: z.number().positive().optional(),
-  low_freq_factor: z.number().positive().optional(),
-  high_freq_factor: z.number().positive().optional(),
-  original_max_position_embeddings: positive.optional(),
-  partial_rotary_factor: z.literal(1).optional(),
-});
-
-/** Llama 3.1 405B has 126; a number from a damaged file should not become a list of names that fills the memory. */
-const MAX_LAYERS = 4096;
-
-const dtypes = z.enum(["float32", "float16", "bfloat16"]);
-
-/** What the computation depends on, and the one value that is supported where there is only one. */
-const ConfigFile = z.looseObject({
-  model_type: z.literal("llama"),
-  vocab_size: positive,
-  hidden_size: positive,
-  intermediate_size: positive,
-  num_hidden_layers: positive.max(MAX_LAYERS),
-  num_attention_heads: positive,
-  num_key_value_heads: positive.nullish(),
-  head_dim: positive.nullish(),
-  max_position_embeddings: positive.default(2048),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().nullish(),
-  rope_scaling: Rope.nullish(),
-  rope_parameters: Rope.nullish(),
-  tie_word_embeddings: z.boolean().default(false),
-  initializer_range: z.number().positive().default(0.02),
-  bos_token_id: z.int().nullish(),
-  eos_token_id: ids,
-  torch_dtype: dtypes.nullish(),
-  dtype: dtypes.nullish(),
-  hidden_act: z.literal("silu").default("silu"),
-  attention_bias: z.literal(false).default(false),
-  mlp_bias: z.literal(false).default(false),
-  attention_dropout: z.literal(0).nullish(),
-  pretraining_tp: z.literal(1).nullish(),
-  partial_rotary_factor: z.literal(1).nullish(),
-  quantization_config: z.null().optional(),
-  sliding_window: z.null().optional(),
-});
-
-/** Fields known to leave the logits alone. Anything else is refused, because it might not. */
-const HARMLESS = new Set(
-  `architectures pad_token_id use_cache transformers_version _name_or_path _attn_implementation_autoset torch_compile
-   return_dict output_attentions output_hidden_states id2label label2id problem_type task_specific_params unsloth_version
-   unsloth_fixed auto_map model_name tokenizer_class is_decoder is_encoder_decoder chunk_size_feed_forward
-   use_return_dict max_sequence_length name_or_path neftune_noise_alpha finetuning_task _flash_attn_2_enabled
-   add_cross_attention cross_attention_hidden_size decoder_start_token_id prefix pruned_heads sep_token_id tie_encoder_decoder
-   torchscript typical_p top_k top_p temperature repetition_penalty num_beams max_length min_length do_sample early_stopping
-   length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size num_beam_groups diversity_penalty num_return_sequences
-   bad_words_ids forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty
-   suppress_tokens begin_suppress_tokens output_scores return_dict_in_generate tf_legacy_loss use_bfloat16`.split(
-    /\s+/,
-  ),
-);
+import { CommonFields, HARMLESS, type Rope } from "./config-fields.js";
+import { FAMILIES } from "./families.js";
+import type { ModelFamily } from "./family.js";
+import type { ModelConfig } from "./model-config.js";
 
 /** Reads `config.json` of a model folder. `raw` is the file itself, kept for writing it back. */
-export function readConfig(folder: string): { config: LlamaConfig; raw: Record<string, unknown> } {
+export function readConfig(folder: string): { config: ModelConfig; raw: Record<string, unknown> } {
   const path = join(folder, "config.json");
   let raw: unknown;
   try {
@@ -132,17 +44,22 @@ function unreadable(where: string, cause: NodeJS.ErrnoException): ModelError {
   });
 }
 
-/** @throws {ModelError} that names every field at fault */
-export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
-  const parsed = ConfigFile.safeParse(raw);
+/** @throws {ModelError} that names every field at fault, or lists the known families */
+export function parseConfig(raw: unknown, where = "config.json"): ModelConfig {
+  const family = familyOf(raw, where);
+  const schema = CommonFields.extend(family.fields);
+  const parsed = schema.safeParse(raw);
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
     );
-    throw unsupported(`config.json is not a Llama that is supported here: ${problems.join("; ")}.`, where);
+    throw unsupported(
+      `config.json is not a ${family.modelType} model that is supported here: ${problems.join("; ")}.`,
+      where,
+    );
   }
-  const file = parsed.data;
-  const unknown = Object.keys(file).filter((key) => !(key in ConfigFile.shape) && !HARMLESS.has(key));
+  const file = parsed.data as z.output<typeof CommonFields>;
+  const unknown = Object.keys(file).filter((key) => !(key in schema.shape) && !HARMLESS.has(key));
   if (unknown.length > 0) {
     throw unsupported(
       `config.json has fields that may change the computation: ${unknown.join(", ")}.`,
@@ -165,7 +82,9 @@ export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
       where,
     );
   }
-  return {
+  const config: ModelConfig = {
+    ...family.traits(file),
+    modelType: family.modelType,
     vocabSize: file.vocab_size,
     hiddenSize: file.hidden_size,
     intermediateSize: file.intermediate_size,
@@ -183,6 +102,39 @@ export function parseConfig(raw: unknown, where = "config.json"): LlamaConfig {
     eosTokenIds: [file.eos_token_id ?? []].flat(),
     dtype: file.dtype ?? file.torch_dtype ?? "float32",
   };
+  checkLayerTypes(config, file.layer_types, where);
+  return config;
+}
+
+function familyOf(raw: unknown, where: string): ModelFamily {
+  const modelType = (raw as { model_type?: unknown } | null)?.model_type;
+  const family = typeof modelType === "string" ? FAMILIES.get(modelType) : undefined;
+  if (family !== undefined) return family;
+  const known = [...FAMILIES.keys()].join(", ");
+  throw new ModelError(
+    "ERR_CONFIG_UNSUPPORTED",
+    modelType === undefined
+      ? "config.json has no model_type."
+      : `model_type ${JSON.stringify(modelType)} is not known.`,
+    { where, fix: `use a model of one of the known families: ${known}.` },
+  );
+}
+
+/** A list of layers must say what the window says: windows from one layer on. */
+function checkLayerTypes(
+  { slidingWindow, numHiddenLayers }: ModelConfig,
+  types: readonly string[] | null | undefined,
+  where: string,
+): void {
+  if (!types) return;
+  const firstLayer = slidingWindow?.firstLayer ?? numHiddenLayers;
+  const wanted = types.map((_, layer) => (layer < firstLayer ? "full_attention" : "sliding_attention"));
+  if (types.length !== numHiddenLayers || types.join() !== wanted.join()) {
+    throw unsupported(
+      `layer_types does not fit: ${numHiddenLayers} layers, ${slidingWindow === undefined ? "no window" : `windows from layer ${firstLayer} on`}.`,
+      where,
+    );
+  }
 }
 
 function parseScaling(rope: z.output<typeof Rope>, where: string): RopeScaling {
@@ -208,16 +160,17 @@ function parseScaling(rope: z.output<typeof Rope>, where: string): RopeScaling {
 function unsupported(message: string, where: string): ModelError {
   return new ModelError("ERR_CONFIG_UNSUPPORTED", message, {
     where,
-    fix: "use a Llama checkpoint, or remove a field that you know has no effect.",
+    fix: "use another checkpoint, or remove a field that you know has no effect.",
   });
 }
 
 /** The file for a config: keys of transformers 4, which version 5 reads as well. */
-export function configFile(config: LlamaConfig): Record<string, unknown> {
+export function configFile(config: ModelConfig): Record<string, unknown> {
   const { ropeScaling: rope } = config;
+  const family = FAMILIES.get(config.modelType)!;
   return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+    architectures: [family.architecture],
+    model_type: family.modelType,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
@@ -248,8 +201,7 @@ export function configFile(config: LlamaConfig): Record<string, unknown> {
           ? null
           : config.eosTokenIds,
     hidden_act: "silu",
-    attention_bias: false,
-    mlp_bias: false,
+    ...family.fieldsOf(config),
     torch_dtype: config.dtype,
   };
 }

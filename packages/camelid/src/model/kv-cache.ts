@@ -4,7 +4,7 @@
  */
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
-import type { LlamaConfig } from "./config.js";
+import type { ModelConfig } from "./model-config.js";
 
 export interface KeyValueCache extends Disposable {
   /** Tokens held of each sequence, in the order of the next call's rows. */
@@ -31,7 +31,7 @@ interface Sequence {
 
 /** @param capacities most tokens that each sequence may reach */
 export function createKvCache(
-  config: LlamaConfig,
+  config: ModelConfig,
   capacities: readonly number[],
   { device, dtype }: { device: Device; dtype: DType },
 ): KeyValueCache {

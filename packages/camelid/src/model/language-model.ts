@@ -1,12 +1,12 @@
 import type { Device, DType, Tensor } from "@camelid/torch";
 import type { Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
-import type { LlamaConfig } from "./config.js";
 import type { KeyValueCache } from "./kv-cache.js";
+import type { ModelConfig } from "./model-config.js";
 
 /** What training, generation and evaluation need of a model. */
 export interface LanguageModel extends Disposable {
-  readonly config: LlamaConfig;
+  readonly config: ModelConfig;
   readonly device: Device;
   /** Dtype of the weights and of the activations. */
   readonly dtype: DType;

@@ -4,9 +4,11 @@ import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
 import { type ModelWeights, openWeights } from "../weights/weight-index.js";
-import { type LlamaConfig, readConfig } from "./config.js";
+import { readConfig } from "./config.js";
+import { Decoder } from "./decoder.js";
 import type { LanguageModel } from "./language-model.js";
-import { Llama, llamaShapes } from "./llama.js";
+import { weightShapes } from "./layer-layout.js";
+import type { ModelConfig } from "./model-config.js";
 
 export interface LoadOptions {
   device?: Device;
@@ -32,14 +34,14 @@ export function loadModel(folder: string, options: LoadOptions = {}): LanguageMo
   }
   const { config } = readConfig(folder);
   const weights = openWeights(folder);
-  const shapes = llamaShapes(config);
+  const shapes = weightShapes(config);
   checkWeights(weights, shapes, config);
   const loaded = new Map<string, Tensor>();
   try {
     for (const file of weights.files) {
       for (const [name, tensor] of readFile(weights, file, shapes)) loaded.set(name, place(tensor, options));
     }
-    return new Llama(config, loaded);
+    return new Decoder(config, loaded);
   } catch (error) {
     for (const tensor of loaded.values()) tensor.dispose();
     throw error;
@@ -52,19 +54,19 @@ export function loadModel(folder: string, options: LoadOptions = {}): LanguageMo
  */
 export function* readModelWeights(folder: string): Generator<readonly [string, Tensor]> {
   const weights = openWeights(folder);
-  const shapes = llamaShapes(readConfig(folder).config);
+  const shapes = weightShapes(readConfig(folder).config);
   for (const file of weights.files) yield* readFile(weights, file, shapes);
 }
 
 /** Old checkpoints store rotary frequencies, and tied ones a copy of the embedding: neither is read. */
-function isIgnored(name: string, config: LlamaConfig): boolean {
+function isIgnored(name: string, config: ModelConfig): boolean {
   return name.endsWith(".rotary_emb.inv_freq") || (config.tieWordEmbeddings && name === "lm_head.weight");
 }
 
 function checkWeights(
   weights: ModelWeights,
   shapes: ReadonlyMap<string, readonly number[]>,
-  config: LlamaConfig,
+  config: ModelConfig,
 ): void {
   const missing = [...shapes.keys()].filter((name) => !weights.entries.has(name));
   const unexpected = [...weights.entries.keys()].filter(
@@ -125,16 +127,19 @@ function place(read: Tensor, { device = "cpu", dtype = read.dtype, trainable = f
 }
 
 /**
- * A new model with random weights: normal with the config's `initializer_range`, norms at one. The values depend on
+ * A new model with random weights: normal with the config's `initializer_range`, norms at one, biases at zero. The values depend on
  * `torch.manualSeed` and on the config only.
  */
-export function initModel(config: LlamaConfig, options: LoadOptions = {}): LanguageModel {
+export function initModel(config: ModelConfig, options: LoadOptions = {}): LanguageModel {
   const { device = "cpu", dtype = config.dtype, trainable = false } = options;
   const weights = new Map<string, Tensor>();
-  for (const [name, shape] of llamaShapes(config)) {
-    const values =
-      shape.length === 1 ? torch.ones(shape) : torch.empty(shape).normal_(0, config.initializerRange);
+  for (const [name, shape] of weightShapes(config)) {
+    const values = name.endsWith(".bias")
+      ? torch.zeros(shape)
+      : shape.length === 1
+        ? torch.ones(shape)
+        : torch.empty(shape).normal_(0, config.initializerRange);
     weights.set(name, place(values, { device, dtype, trainable }));
   }
-  return new Llama(config, weights);
+  return new Decoder(config, weights);
 }

@@ -9,6 +9,7 @@ import type { PackedRows } from "./packed-rows.js";
  * @param key    [tokens, kvHeads, headDim]
  * @param value  [tokens, kvHeads, headDim]
  * @param rows   tokens of each row, and which of them share their beginnings
+ * @param window how many tokens back a token sees, itself included; everything when left out
  * @returns [tokens, heads, headDim]
  */
 export function packedAttention(
@@ -16,14 +17,15 @@ export function packedAttention(
   key: Tensor,
   value: Tensor,
   { lengths, branches }: Pick<PackedRows, "lengths" | "branches">,
+  window = Number.POSITIVE_INFINITY,
 ): Tensor {
-  if (branches !== undefined) return branchedAttention(query, key, value, branches);
+  if (branches !== undefined) return branchedAttention(query, key, value, branches, window);
   let start = 0;
-  const parts = attentionRuns(lengths, canFuse(query)).map((run) => {
+  const parts = attentionRuns(lengths, canFuse(query), window).map((run) => {
     const count = run.reduce((sum, length) => sum + length, 0);
     const [q, k, v] = [query, key, value].map((x) => x.narrow(0, start, count)) as [Tensor, Tensor, Tensor];
     start += count;
-    return run.length > 1 ? torch.packedAttention(q, k, v, run) : causal(q, k, v);
+    return run.length > 1 ? torch.packedAttention(q, k, v, run) : causal(q, k, v, window);
   });
   return parts.length === 1 ? parts[0]! : torch.cat(parts);
 }
@@ -34,11 +36,11 @@ const LONGEST_FUSED_ROW = 512;
 const canFuse = (x: Tensor): boolean => x.device === "cpu" && x.dtype === "bfloat16";
 
 /** Neighbouring short rows go through the fused kernel together; every other row goes alone. */
-function attentionRuns(lengths: readonly number[], fuse: boolean): number[][] {
+function attentionRuns(lengths: readonly number[], fuse: boolean, window: number): number[][] {
   const runs: number[][] = [];
   let open: number[] | undefined;
   for (const length of lengths) {
-    const isShort = fuse && length <= LONGEST_FUSED_ROW;
+    const isShort = fuse && length <= Math.min(LONGEST_FUSED_ROW, window);
     if (isShort && open !== undefined) {
       open.push(length);
       continue;
@@ -56,6 +58,7 @@ function branchedAttention(
   key: Tensor,
   value: Tensor,
   branches: NonNullable<PackedRows["branches"]>,
+  window: number,
 ): Tensor {
   const pieces: { start: number; prefix: number; at: number; rest: number; isFirst: boolean }[] = [];
   let at = 0;
@@ -71,45 +74,66 @@ function branchedAttention(
     torch.cat(pieces.flatMap((p) => [x.narrow(0, p.start, p.prefix), x.narrow(0, p.at, p.rest)])),
   ) as [Tensor, Tensor, Tensor];
   const lengths = pieces.map(({ prefix, rest }) => prefix + rest);
-  const rows = packedAttention(q, k, v, { lengths }).split(lengths);
+  const rows = packedAttention(q, k, v, { lengths }, window).split(lengths);
   return torch.cat(
     rows.map((row, i) => (pieces[i]!.isFirst ? row : row.narrow(0, pieces[i]!.prefix, pieces[i]!.rest))),
   );
 }
 
 /** One row alone. */
-function causal(query: Tensor, key: Tensor, value: Tensor): Tensor {
+function causal(query: Tensor, key: Tensor, value: Tensor, window: number): Tensor {
   const length = query.shape[0]!;
+  if (length > window) return masked(query, key, value, bandMask(length, 0, window, query));
   if (canFuse(query) && length <= LONGEST_FUSED_ROW)
     return torch.packedAttention(query, key, value, [length]);
+  return tokens(
+    torch.scaledDotProductAttention(heads(query), heads(key), heads(value), null, 0, true, {
+      enableGqa: query.shape[1] !== key.shape[1],
+    }),
+  );
+}
+
+/** @param mask [queries, keys] bool, true = attend */
+function masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor): Tensor {
   const enableGqa = query.shape[1] !== key.shape[1];
   return tokens(
-    torch.scaledDotProductAttention(heads(query), heads(key), heads(value), null, 0, true, { enableGqa }),
+    torch.scaledDotProductAttention(heads(query), heads(key), heads(value), mask, 0, false, { enableGqa }),
   );
 }
 
 /**
  * Attention of new tokens over everything a cache holds of their own sequence, themselves included.
- * @param query [newTokens, heads, headDim]
- * @param keys  [cachedTokens, kvHeads, headDim], the last `newTokens` of them from this call
+ * @param query  [newTokens, heads, headDim]
+ * @param keys   [cachedTokens, kvHeads, headDim], the last `newTokens` of them from this call
+ * @param window as in `packedAttention`
  */
-export function cachedAttention(query: Tensor, keys: Tensor, values: Tensor): Tensor {
-  const [newTokens, queryHeads] = query.shape as [number, number];
-  const enableGqa = queryHeads !== keys.shape[1];
-  const cached = keys.shape[0]! - newTokens;
-  // A lone token sees everything; the first stretch is plainly causal; only a continuation needs a mask of its own.
-  const mask = cached === 0 || newTokens === 1 ? null : causalMask(newTokens, cached, query);
-  const isCausal = cached === 0 && newTokens > 1;
+export function cachedAttention(
+  query: Tensor,
+  keys: Tensor,
+  values: Tensor,
+  window = Number.POSITIVE_INFINITY,
+): Tensor {
+  const newTokens = query.shape[0]!;
+  const total = keys.shape[0]!;
+  const cached = total - newTokens;
+  if (cached === 0) return causal(query, keys, values, window);
+  // The first of the new tokens looks back furthest; nothing before its window matters to any of them.
+  const skipped = Math.max(0, cached + 1 - window);
+  const [k, v] = [keys, values].map((x) => x.narrow(0, skipped, total - skipped)) as [Tensor, Tensor];
+  if (newTokens > 1) return masked(query, k, v, bandMask(newTokens, cached - skipped, window, query));
   return tokens(
-    torch.scaledDotProductAttention(heads(query), heads(keys), heads(values), mask, 0, isCausal, {
-      enableGqa,
+    torch.scaledDotProductAttention(heads(query), heads(k), heads(v), null, 0, false, {
+      enableGqa: query.shape[1] !== keys.shape[1],
     }),
   );
 }
 
-/** [newTokens, cached + newTokens] bool, true = attend */
-function causalMask(newTokens: number, cached: number, like: Tensor): Tensor {
-  return torch.ones([newTokens, cached + newTokens], { dtype: "bool", device: like.device }).tril(cached);
+/** [newTokens, cached + newTokens] bool, true = attend: what came before, and no further back than the window. */
+function bandMask(newTokens: number, cached: number, window: number, like: Tensor): Tensor {
+  const seen = torch
+    .ones([newTokens, cached + newTokens], { dtype: "bool", device: like.device })
+    .tril(cached);
+  return window < cached + newTokens ? seen.triu(cached - window + 1) : seen;
 }
 
 /** [tokens, heads, headDim] -> [1, heads, tokens, headDim] */

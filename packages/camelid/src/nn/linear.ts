@@ -16,15 +16,25 @@ export interface Linear extends Disposable {
   namedParameters(): Iterable<readonly [string, Tensor]>;
 }
 
-/** y = x W^T. @param weight [out, in], owned by the projection from now on */
-export function denseLinear(name: string, weight: Tensor): Linear {
+/**
+ * y = x W^T + b
+ * @param weight [out, in], owned by the projection from now on
+ * @param bias   [out], owned as well
+ */
+export function denseLinear(name: string, weight: Tensor, bias?: Tensor): Linear {
   const [outFeatures, inFeatures] = weight.shape as [number, number];
   return {
     name,
     inFeatures,
     outFeatures,
-    forward: (x) => torch.linear(x, weight),
-    namedParameters: () => [[`${name}.weight`, weight]],
-    [Symbol.dispose]: () => weight.dispose(),
+    forward: (x) => torch.linear(x, weight, bias),
+    namedParameters: () => [
+      [`${name}.weight`, weight],
+      ...(bias === undefined ? [] : [[`${name}.bias`, bias] as const]),
+    ],
+    [Symbol.dispose]: () => {
+      weight.dispose();
+      bias?.dispose();
+    },
   };
 }

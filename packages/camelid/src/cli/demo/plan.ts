@@ -3,11 +3,14 @@
  * same model in plain PyTorch. What mattered, in order: weights initialised at 0.06 rather than 0.02, small batches
  * in both stages, a token for every word, and a gentle rate for SFT.
  */
-import type { LlamaConfig } from "../../model/config.js";
+import { PLAIN } from "../../model/family.js";
+import type { ModelConfig } from "../../model/model-config.js";
 
 /** A million parameters: enough to know the small world by heart. */
-export function demoModel(vocabSize: number): LlamaConfig {
+export function demoModel(vocabSize: number): ModelConfig {
   return {
+    ...PLAIN,
+    modelType: "llama",
     vocabSize,
     hiddenSize: 128,
     intermediateSize: 384,
