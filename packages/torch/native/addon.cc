@@ -64,6 +64,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exportMemory(exports);
   exportRuntime(exports);
   exportProfile(exports);
+  exportCollectives(exports);
   return exports;
 }
 

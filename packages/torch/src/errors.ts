@@ -72,3 +72,6 @@ export class LifetimeError extends TorchError {}
 
 /** The binding could not be loaded: no libtorch, or one it was not built for. */
 export class InstallationError extends TorchError {}
+
+/** Processes did not come together, or one of them was lost. */
+export class DistributedError extends TorchError {}

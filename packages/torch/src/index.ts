@@ -14,13 +14,38 @@ export {
 // Any operator at all, and errors
 export { callOperator } from "./call-operator.js";
 export { fromBytes, type NestedNumbers, type NumericArray, type TensorOptions, tensor } from "./create.js";
+// Several processes
+export {
+  type Collective,
+  type GroupSettings,
+  joinGroup,
+  type ProcessGroup,
+  type Reduction,
+} from "./distributed.js";
 export { type Device, type DType, elementSize, isFloatingPoint } from "./dtype.js";
-export { InstallationError, LifetimeError, NativeError, SafetensorsError, TorchError } from "./errors.js";
+export {
+  DistributedError,
+  InstallationError,
+  LifetimeError,
+  NativeError,
+  SafetensorsError,
+  TorchError,
+} from "./errors.js";
 export * from "./generated/functions.js";
 // Lifetime
 export { leakReport } from "./handle.js";
 // Where the time goes
-export { chromeTrace, type OperatorCost, operatorCosts, type ProfileEvent, profile } from "./profile.js";
+export {
+  chromeTrace,
+  type OperatorCost,
+  operatorCosts,
+  type ProfileEvent,
+  profile,
+  type Recorded,
+  type Recording,
+  span,
+  startProfile,
+} from "./profile.js";
 // The process: threads, random numbers, memory, devices
 export {
   emptyCache,

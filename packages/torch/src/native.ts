@@ -88,6 +88,36 @@ interface Native {
   synchronize(device: string): void;
   installation(): NativeInstallation;
   startProfile(): void;
+
+  connectStore(
+    host: string,
+    port: number,
+    isServer: boolean,
+    timeoutMs: number,
+  ): [store: number, port: number];
+  prefixStore(store: number, prefix: string): number;
+  storeSet(store: number, key: string, value: string): void;
+  storeGet(store: number, key: string): string;
+  storeAdd(store: number, key: string, amount: number): number;
+  closeStore(store: number): void;
+  startWatch(
+    host: string,
+    port: number,
+    prefix: string,
+    rank: number,
+    size: number,
+    patienceMs: number,
+  ): void;
+  stopWatch(): void;
+  watchFailure(): string;
+  createGlooGroup(store: number, rank: number, size: number, timeoutMs: number, hostname: string): number;
+  closeGroup(group: number): void;
+  allReduce(group: number, tensor: Handle, op: string): number;
+  broadcast(group: number, tensor: Handle, root: number): number;
+  allGather(group: number, output: Handle, input: Handle): number;
+  reduceScatter(group: number, output: Handle, input: Handle, op: string): number;
+  waitWork(work: number): void;
+
   /** `events` holds four numbers each: name, thread, start and duration in microseconds. */
   stopProfile(): { names: string[]; events: Float64Array };
 }

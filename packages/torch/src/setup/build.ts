@@ -114,6 +114,9 @@ function includeArguments({ root }: Libtorch): string[] {
   return [
     ...nodeHeaders().folders.map((folder) => `-I${folder}`),
     ...torch.flatMap((folder) => ["-isystem", folder]),
+    // Looked at last: only where libtorch comes without Gloo's headers.
+    "-idirafter",
+    join(nativeFolder, "gloo-types"),
   ];
 }
 
@@ -130,7 +133,7 @@ function keyOf(parts: string[]): string {
   const hash = createHash("sha256");
   for (const part of parts) {
     hash.update(part).update("\0");
-    if (/^[\w-]+\.(cc|h)$/.test(part)) hash.update(readFileSync(join(nativeFolder, part)));
+    if (/^[\w/-]+\.(cc|h)$/.test(part)) hash.update(readFileSync(join(nativeFolder, part)));
   }
   return hash.digest("hex").slice(0, 16);
 }

@@ -1,0 +1,290 @@
+// Several processes that compute together: a store to meet at, groups with collective operations, and a watch that notices
+// when another process is gone. c10d does the work; which rank does what is decided in TypeScript.
+#define USE_C10D_GLOO
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "addon.h"
+
+namespace camelid {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+std::string text(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::String>(); }
+int64_t integer(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Int64Value(); }
+
+// Objects of c10d are process-wide; JavaScript holds their numbers.
+template <typename T>
+class Registry {
+ public:
+  explicit Registry(const char* what) : what_(what) {}
+  int add(T item) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    items_.emplace(++last_, std::move(item));
+    return last_;
+  }
+  T get(int id) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = items_.find(id);
+    TORCH_CHECK(found != items_.end(), "this ", what_, " was closed already");
+    return found->second;
+  }
+  T take(int id) {
+    T item = get(id);
+    std::lock_guard<std::mutex> lock(mutex_);
+    items_.erase(id);
+    return item;
+  }
+
+ private:
+  const char* what_;
+  std::mutex mutex_;
+  std::map<int, T> items_;
+  int last_ = 0;
+};
+
+using StorePointer = c10::intrusive_ptr<c10d::Store>;
+using GroupPointer = c10::intrusive_ptr<c10d::Backend>;
+using WorkPointer = c10::intrusive_ptr<c10d::Work>;
+
+// Left alone at exit: threads of c10d may still use what they hold.
+Registry<StorePointer>& stores() { static auto* all = new Registry<StorePointer>("store"); return *all; }
+Registry<GroupPointer>& groups() { static auto* all = new Registry<GroupPointer>("process group"); return *all; }
+Registry<WorkPointer>& works() { static auto* all = new Registry<WorkPointer>("collective"); return *all; }
+
+StorePointer connect(const std::string& host, uint16_t port, bool isServer, milliseconds timeout) {
+  c10d::TCPStoreOptions options;
+  options.port = port;
+  options.isServer = isServer;
+  options.waitWorkers = false;
+  options.timeout = timeout;
+  return c10::make_intrusive<c10d::TCPStore>(host, options);
+}
+
+// ---- The watch: every process counts up a number of its own; one whose number stands still is gone. ----
+
+class Watch {
+ public:
+  void start(StorePointer store, int rank, int size, milliseconds patience) {
+    if (running_.exchange(true)) return;
+    thread_ = std::thread([this, store, rank, size, patience] { run(store, rank, size, patience); });
+  }
+  void stop() {
+    if (!running_.exchange(false)) return;
+    thread_.join();
+    std::lock_guard<std::mutex> lock(mutex_);
+    failure_.clear();
+  }
+  std::string failure() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return failure_;
+  }
+
+ private:
+  struct Seen {
+    int64_t count = -1;
+    steady_clock::time_point at;
+  };
+
+  void run(StorePointer store, int rank, int size, milliseconds patience) {
+    std::vector<Seen> seen(size, Seen{-1, steady_clock::now()});
+    const auto pause = std::min(milliseconds(1000), patience / 4);
+    while (running_) {
+      try {
+        store->add("beat/" + std::to_string(rank), 1);
+        if (store->check({"failed"})) {
+          const auto bytes = store->get("failed");
+          return fail(std::string(bytes.begin(), bytes.end()));
+        }
+        for (int other = 0; other < size; other++) {
+          const int64_t count = store->add("beat/" + std::to_string(other), 0);
+          if (count != seen[other].count) {
+            seen[other] = {count, steady_clock::now()};
+          } else if (steady_clock::now() - seen[other].at > patience) {
+            return fail("rank " + std::to_string(other) + " has been silent for " +
+                        std::to_string(patience.count() / 1000) + " s: it hangs, or its machine cannot be reached");
+          }
+        }
+      } catch (const std::exception& error) {
+        const std::string cause = error.what();
+        return fail("rank 0, which all ranks meet at, cannot be reached: " + cause.substr(0, cause.find('\n')));
+      }
+      for (auto slept = milliseconds(0); running_ && slept < pause; slept += milliseconds(50))
+        std::this_thread::sleep_for(milliseconds(50));
+    }
+  }
+  void fail(std::string cause) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    failure_ = std::move(cause);
+  }
+
+  std::thread thread_;
+  std::atomic<bool> running_{false};
+  std::mutex mutex_;
+  std::string failure_;
+};
+
+Watch& watch() { static auto* one = new Watch(); return *one; }
+
+// ---- Stores ----
+
+// connectStore(host, port, isServer, timeoutMs) -> [store, port]; port 0 takes any free one
+Napi::Value connectStore(const Napi::CallbackInfo& info) {
+  auto store = connect(text(info, 0), static_cast<uint16_t>(integer(info, 1)), info[2].As<Napi::Boolean>(),
+                       milliseconds(integer(info, 3)));
+  const auto port = static_cast<c10d::TCPStore&>(*store).getPort();
+  Array result(info.Env(), 2);
+  result.set(0, Napi::Number::New(info.Env(), stores().add(std::move(store))));
+  result.set(1, Napi::Number::New(info.Env(), port));
+  return result;
+}
+
+// prefixStore(store, prefix) -> store: the same one, under names of its own
+Napi::Value prefixStore(const Napi::CallbackInfo& info) {
+  auto store = c10::make_intrusive<c10d::PrefixStore>(text(info, 1), stores().get(integer(info, 0)));
+  return Napi::Number::New(info.Env(), stores().add(std::move(store)));
+}
+
+Napi::Value storeSet(const Napi::CallbackInfo& info) {
+  stores().get(integer(info, 0))->set(text(info, 1), text(info, 2));
+  return info.Env().Undefined();
+}
+
+// storeGet(store, key): waits until somebody has set it
+Napi::Value storeGet(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), stores().get(integer(info, 0))->get_to_str(text(info, 1)));
+}
+
+Napi::Value storeAdd(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), stores().get(integer(info, 0))->add(text(info, 1), integer(info, 2)));
+}
+
+Napi::Value closeStore(const Napi::CallbackInfo& info) {
+  stores().take(integer(info, 0));
+  return info.Env().Undefined();
+}
+
+// startWatch(host, port, prefix, rank, size, patienceMs): over a connection of its own, since waiting blocks one
+Napi::Value startWatch(const Napi::CallbackInfo& info) {
+  const milliseconds patience(integer(info, 5));
+  auto connection = connect(text(info, 0), static_cast<uint16_t>(integer(info, 1)), false, patience);
+  watch().start(c10::make_intrusive<c10d::PrefixStore>(text(info, 2), std::move(connection)), integer(info, 3),
+                integer(info, 4), patience);
+  return info.Env().Undefined();
+}
+
+Napi::Value stopWatch(const Napi::CallbackInfo& info) {
+  watch().stop();
+  return info.Env().Undefined();
+}
+
+// watchFailure() -> what is known to have gone wrong elsewhere, or ""
+Napi::Value watchFailure(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), watch().failure()); }
+
+// ---- Groups ----
+
+// createGroup(store, rank, size, timeoutMs, hostname) -> group over Gloo; hostname "" lets Gloo choose its interface
+Napi::Value createGlooGroup(const Napi::CallbackInfo& info) {
+  const milliseconds timeout(integer(info, 3));
+  auto options = c10::make_intrusive<c10d::ProcessGroupGloo::Options>(timeout);
+  const std::string hostname = text(info, 4);
+  options->devices.push_back(hostname.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                                              : c10d::ProcessGroupGloo::createDeviceForHostname(hostname));
+  options->threads = 2;
+  GroupPointer group = c10::make_intrusive<c10d::ProcessGroupGloo>(
+      stores().get(integer(info, 0)), static_cast<int>(integer(info, 1)), static_cast<int>(integer(info, 2)), options);
+  return Napi::Number::New(info.Env(), groups().add(std::move(group)));
+}
+
+Napi::Value closeGroup(const Napi::CallbackInfo& info) {
+  groups().take(integer(info, 0))->shutdown();
+  return info.Env().Undefined();
+}
+
+c10d::ReduceOp reduceOp(const std::string& name) {
+  if (name == "sum") return c10d::ReduceOp::SUM;
+  if (name == "max") return c10d::ReduceOp::MAX;
+  TORCH_CHECK(name == "min", "unknown reduction ", name);
+  return c10d::ReduceOp::MIN;
+}
+
+Napi::Value started(const Napi::CallbackInfo& info, WorkPointer work) {
+  return Napi::Number::New(info.Env(), works().add(std::move(work)));
+}
+
+// allReduce(group, tensor, op) -> work; in place
+Napi::Value allReduce(const Napi::CallbackInfo& info) {
+  std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
+  c10d::AllreduceOptions options;
+  options.reduceOp = reduceOp(text(info, 2));
+  return started(info, groups().get(integer(info, 0))->allreduce(tensors, options));
+}
+
+// broadcast(group, tensor, root) -> work; in place
+Napi::Value broadcast(const Napi::CallbackInfo& info) {
+  std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
+  c10d::BroadcastOptions options;
+  options.rootRank = integer(info, 2);
+  return started(info, groups().get(integer(info, 0))->broadcast(tensors, options));
+}
+
+// allGather(group, output [size * n], input [n]) -> work
+Napi::Value allGather(const Napi::CallbackInfo& info) {
+  at::Tensor output = tensorArgument(info, 1), input = tensorArgument(info, 2);
+  return started(info, groups().get(integer(info, 0))->_allgather_base(output, input));
+}
+
+// reduceScatter(group, output [n], input [size * n], op) -> work
+Napi::Value reduceScatter(const Napi::CallbackInfo& info) {
+  at::Tensor output = tensorArgument(info, 1), input = tensorArgument(info, 2);
+  c10d::ReduceScatterOptions options;
+  options.reduceOp = reduceOp(text(info, 3));
+  return started(info, groups().get(integer(info, 0))->_reduce_scatter_base(output, input, options));
+}
+
+// waitWork(work): returns when the result is there; throws when the operation or another process has failed
+Napi::Value waitWork(const Napi::CallbackInfo& info) {
+  const WorkPointer work = works().take(integer(info, 0));
+  const auto begin = steady_clock::now();
+  while (!work->isCompleted()) {
+    const auto waited = steady_clock::now() - begin;
+    if (waited < std::chrono::microseconds(200)) continue;
+    if (const auto failure = watch().failure(); !failure.empty()) TORCH_CHECK(false, failure);
+    std::this_thread::sleep_for(std::chrono::microseconds(waited < milliseconds(20) ? 50 : 1000));
+  }
+  work->wait();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void exportCollectives(Napi::Object exports) {
+  exportFunction<connectStore>(exports, "connectStore");
+  exportFunction<prefixStore>(exports, "prefixStore");
+  exportFunction<storeSet>(exports, "storeSet");
+  exportFunction<storeGet>(exports, "storeGet");
+  exportFunction<storeAdd>(exports, "storeAdd");
+  exportFunction<closeStore>(exports, "closeStore");
+  exportFunction<startWatch>(exports, "startWatch");
+  exportFunction<stopWatch>(exports, "stopWatch");
+  exportFunction<watchFailure>(exports, "watchFailure");
+  exportFunction<createGlooGroup>(exports, "createGlooGroup");
+  exportFunction<closeGroup>(exports, "closeGroup");
+  exportFunction<allReduce>(exports, "allReduce");
+  exportFunction<broadcast>(exports, "broadcast");
+  exportFunction<allGather>(exports, "allGather");
+  exportFunction<reduceScatter>(exports, "reduceScatter");
+  exportFunction<waitWork>(exports, "waitWork");
+}
+
+}  // namespace camelid

@@ -1,0 +1,164 @@
+/**
+ * Processes that compute together, over libtorch's c10d: they meet at a store that rank 0 hosts, and then reduce, gather and
+ * broadcast tensors. All ranks must call the same operations in the same order.
+ */
+import { DistributedError } from "./errors.js";
+import { native } from "./native.js";
+import type { Tensor } from "./tensor.js";
+
+export interface GroupSettings {
+  /** This process, from 0. */
+  rank: number;
+  /** Processes in all. */
+  size: number;
+  /** Where rank 0 listens. */
+  host: string;
+  port: number;
+  /** Somebody else hosts the store already (torchrun's agent does): rank 0 connects as all others do. */
+  storeIsHosted?: boolean;
+  /** Keeps the keys of one attempt apart from those of an earlier one on the same store. */
+  prefix?: string;
+  /** A rank that shows no sign of life for so long is given up. Seconds. */
+  patience?: number;
+  /** How long to wait for all ranks to arrive, and for one collective operation. Seconds. */
+  timeout?: number;
+  /** Address of this machine that the others reach it by; left out, Gloo asks the system. */
+  hostname?: string;
+}
+
+export type Reduction = "sum" | "max" | "min";
+
+/** A collective operation under way. */
+export interface Collective {
+  /**
+   * Blocks until the tensors hold the result.
+   * @throws {DistributedError} ERR_RANK_LOST when another process failed, hangs or cannot be reached
+   */
+  wait(): void;
+}
+
+export interface ProcessGroup extends Disposable {
+  readonly rank: number;
+  readonly size: number;
+  /** In place, over all ranks. */
+  allReduce(tensor: Tensor, reduction?: Reduction): Collective;
+  /** In place: everyone gets what `root` has. */
+  broadcast(tensor: Tensor, root?: number): Collective;
+  /** @param output [size * n], rank after rank  @param input [n] */
+  allGather(output: Tensor, input: Tensor): Collective;
+  /** @param output [n]: this rank's part of the sum  @param input [size * n] */
+  reduceScatter(output: Tensor, input: Tensor, reduction?: Reduction): Collective;
+  /** Short texts of all ranks, in their order: to compare settings and hashes. Every rank must ask with the same name. */
+  exchange(name: string, text: string): string[];
+  /** Tells the others why this process ends; they stop with these words. */
+  reportFailure(cause: string): void;
+  /** What is known to have gone wrong elsewhere. */
+  failure(): string | undefined;
+}
+
+/**
+ * Joins the group; returns when all ranks are there.
+ * @throws {DistributedError} ERR_RENDEZVOUS when the store cannot be reached, its port is taken, or ranks are missing
+ */
+export function joinGroup(settings: GroupSettings): ProcessGroup {
+  const { rank, size, host, port, prefix = "camelid", hostname = "" } = settings;
+  const timeoutMs = (settings.timeout ?? 600) * 1000;
+  const patienceMs = (settings.patience ?? 20) * 1000;
+  const isHost = rank === 0 && settings.storeIsHosted !== true;
+  const rendezvous = { host, port, rank, size, prefix };
+
+  const [root] = meet(() => native.connectStore(host, port, isHost, timeoutMs), rendezvous);
+  const store = native.prefixStore(root, prefix);
+  meet(() => native.storeSet(store, `here/${rank}`, "yes"), rendezvous);
+  for (let other = 0; other < size; other++)
+    meet(() => native.storeGet(store, `here/${other}`), { ...rendezvous, missing: other });
+  meet(() => native.startWatch(host, port, prefix, rank, size, patienceMs), rendezvous);
+  const group = meet(() => native.createGlooGroup(store, rank, size, timeoutMs, hostname), rendezvous);
+
+  const started = (start: () => number): Collective => {
+    const work = orLost(start);
+    return { wait: () => orLost(() => native.waitWork(work)) };
+  };
+  return {
+    rank,
+    size,
+    allReduce: (tensor, reduction = "sum") =>
+      started(() => native.allReduce(group, tensor.handle, reduction)),
+    broadcast: (tensor, from = 0) => started(() => native.broadcast(group, tensor.handle, from)),
+    allGather: (output, input) => started(() => native.allGather(group, output.handle, input.handle)),
+    reduceScatter: (output, input, reduction = "sum") =>
+      started(() => native.reduceScatter(group, output.handle, input.handle, reduction)),
+    exchange(name, text) {
+      orLost(() => native.storeSet(store, `${name}/${rank}`, text));
+      return Array.from({ length: size }, (_, other) =>
+        orLost(() => native.storeGet(store, `${name}/${other}`)),
+      );
+    },
+    reportFailure(cause) {
+      try {
+        native.storeSet(store, "failed", `rank ${rank} failed: ${cause}`);
+      } catch {
+        // The store is gone as well: the others find out by themselves.
+      }
+    },
+    failure: () => native.watchFailure() || undefined,
+    [Symbol.dispose]() {
+      native.stopWatch();
+      native.closeGroup(group);
+      native.closeStore(store);
+      native.closeStore(root);
+    },
+  };
+}
+
+function meet<T>(
+  call: () => T,
+  at: { host: string; port: number; rank: number; size: number; missing?: number },
+): T {
+  try {
+    return call();
+  } catch (cause) {
+    const words = firstLine(cause);
+    const isTaken = /EADDRINUSE|address already in use/i.test(words);
+    const missing = at.missing === undefined ? "" : ` rank ${at.missing} did not arrive:`;
+    throw new DistributedError(
+      "ERR_RENDEZVOUS",
+      `the ${at.size} ranks did not come together:${missing} ${words}`,
+      {
+        where: `rank ${at.rank}, store at ${at.host}:${at.port}`,
+        fix: isTaken
+          ? "another program has the port: set MASTER_PORT to a free one."
+          : "check that every rank was started, with the same MASTER_ADDR and MASTER_PORT, and that the port can be reached.",
+        cause,
+      },
+    );
+  }
+}
+
+function orLost<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    // A broken connection is seen at once, its reason a moment later.
+    const known = knownReason();
+    throw new DistributedError("ERR_RANK_LOST", known ?? `the other ranks are gone: ${firstLine(cause)}`, {
+      fix: "look at the first rank that failed; `--resume` continues from the last complete checkpoint.",
+      cause,
+    });
+  }
+}
+
+/** Waits a little for the failing rank's own words. */
+function knownReason(): string | undefined {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 0; tries < 30; tries++) {
+    const reason = native.watchFailure();
+    if (reason !== "") return reason;
+    Atomics.wait(pause, 0, 0, 100);
+  }
+  return undefined;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+}
