@@ -9,6 +9,7 @@
  * Expect `rewards/accuracies` to leave 0.5 early. Answers tend to get longer: look at `answers/characters` with
  * `--sample-prompts`.
  */
+import { span } from "@camelid/torch";
 import {
   accumulateDpo,
   adamw,
@@ -28,10 +29,12 @@ import {
   learningRateSchedule,
   loadModel,
   loadTokenizer,
+  locateNaN,
   loraKnobs,
   nextTurn,
   openRun,
   PairMeter,
+  type PairRow,
   Progress,
   pairBatches,
   pairTokens,
@@ -48,6 +51,7 @@ import {
   runReport,
   sampleAnswers,
   saveCheckpoint,
+  stepProfiler,
   stopOnNaN,
   storedReference,
   trainedWeights,
@@ -92,6 +96,7 @@ export const settings = z.strictObject({
   device: knobs.device,
   threads: knobs.threads,
   activationCheckpointing: knobs.activationCheckpointing,
+  profile: knobs.profile,
   seed: knobs.seed,
   samplePrompts: knobs.samplePrompts,
   sampleEverySteps: knobs.sampleEverySteps,
@@ -145,6 +150,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     [describePairs(data), describePlan(plan, settings), ...announceStart(start, run)].join("\n"),
   );
 
+  using profiler = stepProfiler(settings, extent, run, machine.device);
+
   const save = (folder: string): void => trained.save(folder, companions);
   const state = { ...context, save, optimizer, settings, environment, plan, data: data.fingerprint };
 
@@ -152,51 +159,57 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   if (step === 0) await observe(step);
   while (step < totalSteps && !context.signal.aborted) {
     step++;
+    profiler?.begin(step);
     const started = performance.now();
-    const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
-    const pairs = places.map((place) => data.pairs[place]!);
-
-    for (const batch of pairBatches(pairs, settings)) {
-      accumulateDpo(model, batch, reference, 1 / pairs.length, settings, meter); // mean over the whole step
+    const { pairs, batches } = span("data", () => {
+      const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
+      const pairs = places.map((place) => data.pairs[place]!);
+      return { pairs, batches: pairBatches(pairs, settings) };
+    });
+    const scale = 1 / pairs.length; // mean over the whole step
+    const accumulate = (batch: PairRow[]): void =>
+      accumulateDpo(model, batch, reference!, scale, settings, meter);
+    for (const batch of batches) {
+      accumulate(batch);
       await nextTurn(); // lets Ctrl+C through
     }
     const lr = learningRate(step);
     rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
-    const { loss, trainedTokens, metrics } = meter.take();
-    stopOnNaN(
-      step,
-      { loss, trainedTokens, sources: {} },
-      gradNorm.item(),
-      pairs.map(({ chosen }) => chosen),
-    );
-    lineage.append(
-      step,
-      pairs.map(({ place }) => place),
-    );
-    const seconds = (performance.now() - started) / 1000;
-    run.log({
-      event: "step-end",
-      step,
-      epoch: (step * sequencesPerStep) / numRows,
-      loss,
-      lr,
-      grad_norm: gradNorm.item(),
-      trained_tokens: trainedTokens,
-      tokens_per_second: pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0) / seconds,
-      metrics: {
-        ...metrics,
-        pairs_per_second: pairs.length / seconds,
-        ...rounding?.metrics(step, lr)?.metrics,
-      },
+    const tokens = pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0);
+    span("log", () => {
+      const { loss, trainedTokens, metrics } = meter.take();
+      const chosen = pairs.map((pair) => pair.chosen);
+      stopOnNaN(step, { loss, trainedTokens, sources: {} }, gradNorm.item(), chosen, () =>
+        locateNaN(model, () => batches.forEach(accumulate)),
+      );
+      const taken = pairs.map(({ place }) => place);
+      lineage.append(step, taken);
+      const seconds = (performance.now() - started) / 1000;
+      run.log({
+        event: "step-end",
+        step,
+        epoch: (step * sequencesPerStep) / numRows,
+        loss,
+        lr,
+        grad_norm: gradNorm.item(),
+        trained_tokens: trainedTokens,
+        tokens_per_second: tokens / seconds,
+        metrics: {
+          ...metrics,
+          pairs_per_second: pairs.length / seconds,
+          ...rounding?.metrics(step, lr)?.metrics,
+        },
+      });
+      const accuracy = metrics["rewards/accuracies"]!.toFixed(2);
+      progress.update(step, {
+        loss: loss.toFixed(3),
+        accuracy,
+        margin: metrics["rewards/margins"]!.toFixed(3),
+      });
     });
-    const accuracy = metrics["rewards/accuracies"]!.toFixed(2);
-    progress.update(step, {
-      loss: loss.toFixed(3),
-      accuracy,
-      margin: metrics["rewards/margins"]!.toFixed(3),
-    });
+    profiler?.end(step, tokens, progress);
 
     await observe(step);
     if (isDue(step, settings.saveEverySteps) || context.signal.aborted)

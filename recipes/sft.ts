@@ -4,6 +4,7 @@
  *
  *   camelid sft --model base --data train.jsonl --out out/first-sft
  */
+import { span } from "@camelid/torch";
 import {
   accumulateSft,
   adamw,
@@ -23,6 +24,7 @@ import {
   learningRateSchedule,
   loadModel,
   loadTokenizer,
+  locateNaN,
   loraKnobs,
   lossScales,
   microBatches,
@@ -43,6 +45,7 @@ import {
   runReport,
   sampleAnswers,
   saveCheckpoint,
+  stepProfiler,
   stopOnNaN,
   trainedWeights,
   watchRounding,
@@ -79,6 +82,7 @@ export const settings = z.strictObject({
   device: knobs.device,
   threads: knobs.threads,
   activationCheckpointing: knobs.activationCheckpointing,
+  profile: knobs.profile,
   seed: knobs.seed,
   evalData: knobs.evalData,
   heldOutRows: knobs.heldOutRows,
@@ -147,43 +151,54 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
         run.log({ event: "sample", step, ...answer });
   };
   using rounding = watchRounding(parameters, optimizer, settings, run);
+  using profiler = stepProfiler(settings, extent, run, machine.device);
 
   let step = start.step;
   if (step === 0) await observe(step);
   while (step < totalSteps && !context.signal.aborted) {
     step++;
+    profiler?.begin(step);
     const started = performance.now();
-    const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
-    const rows = places.map((place) => trainRows[place]!);
-    const lengths = rows.map((row) => row.inputIds.length);
-    const batches = microBatches(lengths, settings).map((batch) => batch.map((i) => rows[i]!));
-    const scales = lossScales(batches, settings.lossReduction);
+    const { rows, batches, scales } = span("data", () => {
+      const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
+      const rows = places.map((place) => trainRows[place]!);
+      const lengths = rows.map((row) => row.inputIds.length);
+      const batches = microBatches(lengths, settings).map((batch) => batch.map((i) => rows[i]!));
+      return { rows, batches, scales: lossScales(batches, settings.lossReduction) };
+    });
 
-    for (const [i, batch] of batches.entries()) {
-      accumulateSft(model, batch, scales[i]!, meter);
+    const accumulate = (i: number): void => accumulateSft(model, batches[i]!, scales[i]!, meter);
+    for (const i of batches.keys()) {
+      accumulate(i);
       await nextTurn(); // lets Ctrl+C through
     }
     const lr = learningRate(step);
     rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
-    const losses = meter.take();
-    stopOnNaN(step, losses, gradNorm.item(), rows);
-    const taken = rows.map((row) => row.place);
-    lineage.append(step, taken);
-    run.log({
-      event: "step-end",
-      step,
-      epoch: (step * sequencesPerStep) / numRows,
-      loss: losses.loss,
-      lr,
-      grad_norm: gradNorm.item(),
-      trained_tokens: losses.trainedTokens,
-      tokens_per_second: (lengths.reduce((a, b) => a + b, 0) * 1000) / (performance.now() - started),
-      sources: losses.sources,
-      ...rounding?.metrics(step, lr),
+    const tokens = rows.reduce((sum, row) => sum + row.inputIds.length, 0);
+    span("log", () => {
+      const losses = meter.take();
+      stopOnNaN(step, losses, gradNorm.item(), rows, () =>
+        locateNaN(model, () => [...batches.keys()].forEach(accumulate)),
+      );
+      const taken = rows.map((row) => row.place);
+      lineage.append(step, taken);
+      run.log({
+        event: "step-end",
+        step,
+        epoch: (step * sequencesPerStep) / numRows,
+        loss: losses.loss,
+        lr,
+        grad_norm: gradNorm.item(),
+        trained_tokens: losses.trainedTokens,
+        tokens_per_second: (tokens * 1000) / (performance.now() - started),
+        sources: losses.sources,
+        ...rounding?.metrics(step, lr),
+      });
+      progress.update(step, { loss: losses.loss.toFixed(3), lr: lr.toExponential(1) });
     });
-    progress.update(step, { loss: losses.loss.toFixed(3), lr: lr.toExponential(1) });
+    profiler?.end(step, tokens, progress);
 
     await observe(step);
     if (isDue(step, settings.saveEverySteps) || context.signal.aborted)

@@ -36,6 +36,7 @@ export function tulu2Dpo(): DpoPreset {
     device: "auto",
     threads: null,
     activationCheckpointing: true,
+    profile: false,
     seed: 42,
     samplePrompts: null,
     sampleEverySteps: null,

@@ -35,6 +35,7 @@ export function tulu2(): SftPreset {
     device: "auto",
     threads: null,
     activationCheckpointing: true,
+    profile: false,
     seed: 42,
     evalData: null,
     heldOutRows: null,

@@ -110,6 +110,7 @@ export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./
 export { describeRows } from "./train/describe.js";
 export { describePairs } from "./train/describe-pairs.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
+export { locateNaN } from "./train/locate-nan.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export { type DpoLoss, type DpoSettings, dpoLoss, type PairLogps } from "./train/losses/dpo.js";
 export { sftLoss } from "./train/losses/sft.js";
@@ -127,6 +128,7 @@ export {
   preflight,
   preflightChecks,
 } from "./train/preflight/preflight.js";
+export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
 export {
   adaptersOffReference,
   checkReferenceSetting,

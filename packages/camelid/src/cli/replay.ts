@@ -104,7 +104,7 @@ function settingsOf(record: RunRecord, recipe: Recipe, step: number): Record<str
   const overrides = {
     out: record.path,
     threads: environmentOf(record.events, step)?.threads,
-    ...{ saveEverySteps: null, evalEverySteps: null, sampleEverySteps: null },
+    ...{ saveEverySteps: null, evalEverySteps: null, sampleEverySteps: null, profile: false },
   };
   const usable = Object.entries(overrides).filter(([key, value]) => key in known && value !== undefined);
   return recipe.settings.parse({ ...record.settings, ...Object.fromEntries(usable) });

@@ -3,6 +3,7 @@ import type { RunRecord } from "../run/read-run.js";
 import { fold, keyValues, note, table } from "./blocks.js";
 import { type Html, type HtmlValue, html } from "./html.js";
 import { page, section } from "./page.js";
+import { profileSection } from "./profile-section.js";
 import { finalLoss, sourcesSection, trainingSection } from "./run-curves.js";
 import { numberText } from "./scale.js";
 
@@ -21,6 +22,7 @@ export function runReport(run: RunRecord): string {
       sourcesSection(run),
       evaluations(run),
       samples(run),
+      profileSection(run),
       settings(run),
       environment(run),
     ],

@@ -82,6 +82,23 @@ const sample = z.object({
   reference: z.string().optional(),
 });
 
+/** One step measured in detail: the setting `profile`. */
+const stepProfiled = z.object({
+  event: z.literal("step-profiled"),
+  time,
+  step,
+  duration_ms: z.number(),
+  /** Real tokens of the step. */
+  tokens: z.number(),
+  device: z.string(),
+  /** Every call, as a trace-event file of the run folder. */
+  trace: z.string(),
+  /** Milliseconds of each part of the step, parts of a part taken out; together `duration_ms`. */
+  phases: z.array(z.object({ name: z.string(), ms: z.number() })),
+  /** Milliseconds that operators took themselves, by the phase in which they were called; the costliest first. */
+  operators: z.array(z.object({ name: z.string(), phase: z.string(), calls: z.number(), ms: z.number() })),
+});
+
 /** Something a person should know that does not stop the run: rows cut, updates lost to rounding. */
 const warningRaised = z.object({
   event: z.literal("warning-raised"),
@@ -108,6 +125,7 @@ const runEvent = z.discriminatedUnion("event", [
   evalEnd,
   checkpointSaved,
   sample,
+  stepProfiled,
   warningRaised,
   runEnd,
 ]);
@@ -115,6 +133,7 @@ const runEvent = z.discriminatedUnion("event", [
 export type RunEvent = z.output<typeof runEvent>;
 export type StepEnd = z.output<typeof stepEnd>;
 export type EvalEnd = z.output<typeof evalEnd>;
+export type StepProfiled = z.output<typeof stepProfiled>;
 export type Sample = z.output<typeof sample>;
 
 /** An event to be written; `time` is added by the writer. */

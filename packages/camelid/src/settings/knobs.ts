@@ -160,6 +160,11 @@ export const knobs = {
     group: machine,
     alsoKnownAs: ["num_threads", "omp_num_threads", "cpus"],
   }),
+  profile: knob(z.boolean().default(false), {
+    help: "Measure the third step by phase and operator: a table, a section of the report, and a trace file for Perfetto.",
+    group: machine,
+    alsoKnownAs: ["profiler", "torch_profile", "with_profiler"],
+  }),
   seed: knob(
     z
       .int()

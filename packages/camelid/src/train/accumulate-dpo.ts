@@ -23,9 +23,9 @@ export function accumulateDpo(
   using _ = torch.tensorScope();
   const expected = reference.logps(pairs);
   withDropout(model, () => {
-    const policy = pairLogps(model, pairs, settings);
-    const loss = dpoLoss(policy, expected, pairLengths(model, pairs), settings);
-    loss.losses.sum().mul(scale).backward();
-    meter.add(pairs, policy, loss);
+    const policy = torch.span("forward", () => pairLogps(model, pairs, settings));
+    const loss = torch.span("loss", () => dpoLoss(policy, expected, pairLengths(model, pairs), settings));
+    torch.span("backward", () => loss.losses.sum().mul(scale).backward());
+    torch.span("log", () => meter.add(pairs, policy, loss));
   });
 }

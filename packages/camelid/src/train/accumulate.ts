@@ -33,11 +33,14 @@ export function accumulateSft(
 ): void {
   using _ = torch.tensorScope();
   const inputIds = rows.map((row) => row.inputIds);
-  const targets = collateTargets(rows, model.device, (row) => meter.sourceNumber(row.dataset));
+  const { packed, targets } = torch.span("pack", () => ({
+    packed: packRows(inputIds, model.device),
+    targets: collateTargets(rows, model.device, (row) => meter.sourceNumber(row.dataset)),
+  }));
   const pass = (): void => {
-    const { loss, logps } = sftLoss(model, packRows(inputIds, model.device), targets, scale);
-    loss.backward();
-    meter.add(logps, targets);
+    const { loss, logps } = sftLoss(model, packed, targets, scale);
+    torch.span("backward", () => loss.backward());
+    torch.span("log", () => meter.add(logps, targets));
   };
   if (dropout) withDropout(model, pass);
   else pass();

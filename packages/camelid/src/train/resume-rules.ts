@@ -14,7 +14,7 @@ export interface ResumableSettings {
 /** These have no influence on the weights. (`data` and `onBad` do, but what comes of them is compared row by row.) */
 const FREE = new Set(
   `out data onBad saveEverySteps keepCheckpoints evalData evalEverySteps samplePrompts sampleEverySteps maxNewTokens
-   activationCheckpointing preflight`.split(/\s+/),
+   activationCheckpointing preflight profile`.split(/\s+/),
 );
 
 /** The same step in exact arithmetic, summed in another order. */

@@ -1,5 +1,6 @@
 /** Supervised fine-tuning: negative log-likelihood of the answers' tokens. */
 import type { Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
 import type { Targets } from "../../data/collate.js";
 import type { LanguageModel } from "../../model/language-model.js";
 import { scaledNll } from "../../nn/log-probs.js";
@@ -16,6 +17,6 @@ export function sftLoss(
   targets: Targets,
   scale: number,
 ): { loss: Tensor; logps: Tensor } {
-  const hidden = model.hiddenStates(rows).indexSelect(0, targets.positions); // [trained, hidden]
-  return scaledNll(hidden, model.headWeight, targets.labels, scale);
+  const hidden = torch.span("forward", () => model.hiddenStates(rows).indexSelect(0, targets.positions)); // [trained, hidden]
+  return torch.span("loss", () => scaledNll(hidden, model.headWeight, targets.labels, scale));
 }

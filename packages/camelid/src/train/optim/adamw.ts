@@ -22,7 +22,11 @@ export interface AdamwSettings {
 export interface Adamw extends Disposable {
   /** Largest number of updates done. */
   readonly step: number;
-  /** Clips, updates every parameter that has a gradient, and clears the gradients. @returns gradient norm before clipping, scalar */
+  /**
+   * Clips, updates every parameter that has a gradient, and clears the gradients. A norm that is not finite changes no weight:
+   * what led to it can then still be looked for.
+   * @returns gradient norm before clipping, scalar
+   */
   update(learningRate: number, maxGradNorm: number | null): Tensor;
   /** Everything that continuing needs, by name: moments, masters, step. */
   state(): Map<string, Tensor>;
@@ -75,7 +79,7 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
   }
   let steps = 0;
 
-  const updateGroup = (group: Slot[], decay: number, learningRate: number): void => {
+  const updateGroup = (group: Slot[], decay: number, learningRate: number, isBroken: Tensor): void => {
     if (group.length === 0) return;
     using _ = torch.tensorScope();
     // The kernel wants gradients of the weight's dtype.
@@ -97,6 +101,7 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
           eps,
           amsgrad: false,
           maximize: false,
+          foundInf: isBroken,
         },
       ),
     );
@@ -109,25 +114,20 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
     update(learningRate, maxGradNorm) {
       return torch.tensorScope(() => {
         const active = slots.filter(({ parameter }) => parameter.grad !== undefined);
-        const norm = clipGradNorm(
-          active.map(({ parameter }) => parameter.grad!),
-          maxGradNorm,
-        );
-        steps++;
-        updateGroup(
-          active.filter((slot) => slot.decay),
-          weightDecay,
-          learningRate,
-        );
-        updateGroup(
-          active.filter((slot) => !slot.decay),
-          0,
-          learningRate,
-        );
-        torch.noGrad(() => {
-          for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
+        const gradients = active.map(({ parameter }) => parameter.grad!);
+        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm));
+        torch.span("optimizer", () => {
+          const isBroken = norm.isfinite().logicalNot().to({ dtype: "float32" });
+          const decaying = active.filter((slot) => slot.decay);
+          updateGroup(decaying, weightDecay, learningRate, isBroken);
+          const others = active.filter((slot) => !slot.decay);
+          updateGroup(others, 0, learningRate, isBroken);
+          torch.noGrad(() => {
+            for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
+          });
+          for (const { parameter } of active) parameter.grad = undefined;
         });
-        for (const { parameter } of active) parameter.grad = undefined;
+        steps++;
         return norm;
       });
     },
