@@ -273,7 +273,7 @@ const configs: Case[] = [
     "ERR_CONFIG_UNSUPPORTED",
     /attention_factor/,
   ],
-  ["biases in attention", config({ attention_bias: true }), "ERR_CONFIG_UNSUPPORTED", /attention_bias/],
+  ["biases that the weights lack", config({ attention_bias: true }), "ERR_WEIGHTS_NAMES", /q_proj\.bias/],
   ["biases in the MLP", config({ mlp_bias: true }), "ERR_CONFIG_UNSUPPORTED", /mlp_bias/],
   ["another activation", config({ hidden_act: "gelu" }), "ERR_CONFIG_UNSUPPORTED", /hidden_act/],
   [
@@ -286,10 +286,17 @@ const configs: Case[] = [
   ["a field that nobody knows", config({ logit_softcap: 30 }), "ERR_CONFIG_UNSUPPORTED", /logit_softcap/],
   [
     "another architecture",
-    config({ model_type: "mistral", architectures: ["MistralForCausalLM"] }),
+    config({ model_type: "gemma3_text", architectures: ["Gemma3ForCausalLM"] }),
     "ERR_CONFIG_UNSUPPORTED",
-    /model_type.*llama/,
+    /model_type "gemma3_text" is not known[\s\S]*llama, mistral, qwen2, qwen3, olmo2/,
   ],
+  [
+    "layers of kinds that do not fit",
+    config({ layer_types: ["full_attention"] }),
+    "ERR_CONFIG_UNSUPPORTED",
+    /layer_types/,
+  ],
+  ["an empty object", () => writeFileSync(file("config.json"), "{}"), "ERR_CONFIG_UNSUPPORTED", /model_type/],
   ["heads that do not divide", config({ num_key_value_heads: 3 }), "ERR_CONFIG_UNSUPPORTED", /heads/],
   ["a size that is a text", config({ hidden_size: "32" }), "ERR_CONFIG_UNSUPPORTED", /hidden_size/],
   [
@@ -306,7 +313,7 @@ const configs: Case[] = [
   ],
   [
     "no field at all",
-    () => writeFileSync(file("config.json"), "{}"),
+    () => writeFileSync(file("config.json"), '{"model_type":"llama"}'),
     "ERR_CONFIG_UNSUPPORTED",
     /hidden_size/,
   ],
