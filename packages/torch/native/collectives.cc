@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -252,17 +253,40 @@ Napi::Value reduceScatter(const Napi::CallbackInfo& info) {
   return started(info, groups().get(integer(info, 0))->_reduce_scatter_base(output, input, options));
 }
 
-// waitWork(work): returns when the result is there; throws when the operation or another process has failed
+// waitWork(work): returns when the result is there; throws when the operation or another process has failed. Some of Gloo's
+// operations do their last part inside `wait`, so a thread sits in it while this one looks at the watch.
 Napi::Value waitWork(const Napi::CallbackInfo& info) {
+  struct Outcome {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    std::exception_ptr error;
+  };
   const WorkPointer work = works().take(integer(info, 0));
-  const auto begin = steady_clock::now();
-  while (!work->isCompleted()) {
-    const auto waited = steady_clock::now() - begin;
-    if (waited < std::chrono::microseconds(200)) continue;
-    if (const auto failure = watch().failure(); !failure.empty()) TORCH_CHECK(false, failure);
-    std::this_thread::sleep_for(std::chrono::microseconds(waited < milliseconds(20) ? 50 : 1000));
+  if (work->isCompleted()) {
+    work->wait();
+    return info.Env().Undefined();
   }
-  work->wait();
+  const auto outcome = std::make_shared<Outcome>();
+  std::thread([work, outcome] {
+    std::exception_ptr error;
+    try {
+      work->wait();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    std::lock_guard<std::mutex> lock(outcome->mutex);
+    outcome->done = true;
+    outcome->error = error;
+    outcome->changed.notify_one();
+  }).detach();  // when another process hangs, so does this thread: it is left behind
+
+  std::unique_lock<std::mutex> lock(outcome->mutex);
+  while (!outcome->changed.wait_for(lock, milliseconds(100), [&] { return outcome->done; })) {
+    const auto failure = watch().failure();
+    TORCH_CHECK(failure.empty(), failure);
+  }
+  if (outcome->error) std::rethrow_exception(outcome->error);
   return info.Env().Undefined();
 }
 

@@ -159,6 +159,8 @@ function knownReason(): string | undefined {
   return undefined;
 }
 
+/** Without Gloo's advice, and without the place in its sources. */
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  return line.replace(/ This is typically.*$/, "").replace(/^\[\S+\.cc:\d+\] /, "");
 }
