@@ -4,7 +4,7 @@ import {
   dynamicMap,
   NF4_VALUES,
   quantizeNf4,
-} from "../../packages/camelid/src/adapters/nf4.js";
+} from "../../packages/camelid/src/nn/nf4-reference.js";
 import "../close.js";
 import { readReferenceJson, readReferenceTensors } from "./reference.js";
 

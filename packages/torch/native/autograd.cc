@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <thread>
 
@@ -127,6 +129,28 @@ Napi::Value setGrad(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A JavaScript function that runs when a backward pass has added a leaf's gradient.
+struct GradientHook final : torch::autograd::PostAccumulateGradHook {
+  explicit GradientHook(Napi::Function function) : function(Napi::Persistent(function)) {}
+  void operator()(const at::Tensor&) override {
+    TORCH_CHECK(std::this_thread::get_id() == thread, "backward passes are nested too deeply");
+    const Napi::Env env = function.Env();
+    const Napi::HandleScope scope(env);
+    check(napi_call_function(env, env.Undefined(), function.Value(), 0, nullptr, nullptr));
+  }
+  const Napi::FunctionReference function;
+  const std::thread::id thread = std::this_thread::get_id();
+};
+
+// setGradientHook(handle, function | null): in the place of an earlier one
+Napi::Value setGradientHook(const Napi::CallbackInfo& info) {
+  const at::Tensor& tensor = tensorArgument(info, 0);
+  TORCH_CHECK(tensor.requires_grad() && tensor.is_leaf(), "gradients are accumulated in leaves that require them, and only there");
+  torch::autograd::impl::set_post_acc_grad_hooks(
+      tensor, info[1].IsFunction() ? std::make_unique<GradientHook>(info[1].As<Napi::Function>()) : nullptr);
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void exportAutograd(Napi::Object exports) {
@@ -140,6 +164,7 @@ void exportAutograd(Napi::Object exports) {
   exportFunction<isLeaf>(exports, "isLeaf");
   exportFunction<gradOf>(exports, "gradOf");
   exportFunction<setGrad>(exports, "setGrad");
+  exportFunction<setGradientHook>(exports, "setGradientHook");
 }
 
 }  // namespace camelid

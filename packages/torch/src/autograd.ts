@@ -61,6 +61,18 @@ export function grad(
   return handles.map((handle) => (handle === 0 ? undefined : wrap(handle)));
 }
 
+/**
+ * Runs `hook` whenever a backward pass has added to the gradient of a leaf: by then its gradient in that pass is complete, and
+ * the hook may use it and clear it. In the place of an earlier hook; `undefined` takes it away. Runs without recording.
+ */
+export function onGradient(leaf: Tensor, hook: (() => void) | undefined): void {
+  if (hook === undefined) return native.setGradientHook(leaf.handle, null);
+  native.setGradientHook(leaf.handle, () => {
+    using _ = new TensorScope();
+    noGrad(hook);
+  });
+}
+
 export interface CustomFunction {
   /** Tensors that gradients flow into. */
   inputs: readonly Tensor[];

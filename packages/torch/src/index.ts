@@ -10,6 +10,7 @@ export {
   grad,
   isGradEnabled,
   noGrad,
+  onGradient,
 } from "./autograd.js";
 // Any operator at all, and errors
 export { callOperator } from "./call-operator.js";

@@ -70,6 +70,7 @@ interface Native {
   isLeaf(handle: Handle): boolean;
   gradOf(handle: Handle): Handle;
   setGrad(handle: Handle, gradient: Handle | null): void;
+  setGradientHook(handle: Handle, hook: (() => void) | null): void;
 
   memoryStats(): NativeMemoryStats;
   resetPeakMemory(): void;

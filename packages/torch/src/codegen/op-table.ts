@@ -168,9 +168,17 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   fusedAdamw_  _fused_adamw_                one AdamW step on lists of tensors, in place
   fusedRmsNorm camelid::rms_norm            x / sqrt(mean(x^2) + eps), rounded to x's dtype, times weight; one pass (native/fused.cc)
   packedAttention camelid::packed_attention causal attention inside rows of a packed stretch [tokens, heads, size], CPU
+  pagedAttention camelid::paged_attention   causal attention of new tokens over keys and values in blocks, which take the new ones (native/paged-attention.cc)
+  sampleRows   camelid::sample_rows         next token of each row of logits, by temperature, top-p and top-k (native/sample.cc)
   fusedRope    camelid::rope                rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32
   labelLogps_  camelid::label_logps         log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient
   fusedSwiglu  camelid::swiglu              silu(gate) * up in one pass
+  nf4Quantize  camelid::nf4_quantize        4-bit codes, two a byte, and the largest magnitude of each 64 values (native/nf4.cc)
+  nf4Dequantize camelid::nf4_dequantize     values of NF4 codes; with nestedAbsmax, absmax are 8-bit codes themselves
+  dynamicQuantize camelid::dynamic_quantize 8-bit codes of values less offset, and the largest magnitude of each block
+  dynamicDequantize camelid::dynamic_dequantize values of such codes, plus offset
+  dynamicMap   camelid::dynamic_map         the 256 values of the 8-bit code
+  adamw8bit_   camelid::adamw_8bit          one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc)
   foreachNorm  _foreach_norm.Scalar         norm of each tensor of a list
   foreachMul_  _foreach_mul_.Tensor         each tensor of a list times one scalar tensor, in place
 `);

@@ -202,12 +202,42 @@ export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
   return wrap(native.call(175, gate.handle, up.handle));
 }
 
+/** 4-bit codes, two a byte, and the largest magnitude of each 64 values (native/nf4.cc). `camelid::nf4_quantize` */
+export function nf4Quantize(values: Tensor, throughFp16?: boolean | undefined): [Tensor, Tensor] {
+  return wrapAll(native.call(176, values.handle, throughFp16)) as [Tensor, Tensor];
+}
+
+/** values of NF4 codes; with nestedAbsmax, absmax are 8-bit codes themselves. `camelid::nf4_dequantize` */
+export function nf4Dequantize(packed: Tensor, absmax: Tensor, nestedAbsmax: Tensor | null | undefined, offset: number, size: readonly number[], dtype: DType): Tensor {
+  return wrap(native.call(177, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, size, dtypeCode(dtype)));
+}
+
+/** 8-bit codes of values less offset, and the largest magnitude of each block. `camelid::dynamic_quantize` */
+export function dynamicQuantize(values: Tensor, offset: number, block: number, signed: boolean): [Tensor, Tensor] {
+  return wrapAll(native.call(178, values.handle, offset, block, signed)) as [Tensor, Tensor];
+}
+
+/** values of such codes, plus offset. `camelid::dynamic_dequantize` */
+export function dynamicDequantize(codes: Tensor, absmax: Tensor, offset: number, block: number, signed: boolean): Tensor {
+  return wrap(native.call(179, codes.handle, absmax.handle, offset, block, signed));
+}
+
+/** the 256 values of the 8-bit code. `camelid::dynamic_map` */
+export function dynamicMap(signed: boolean): Tensor {
+  return wrap(native.call(180, signed));
+}
+
+/** one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc). `camelid::adamw_8bit` */
+export function adamw8bit_(weight: Tensor, grad: Tensor, expAvg: Tensor, expAvgScales: Tensor, expAvgSq: Tensor, expAvgSqScales: Tensor, step: number, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number): void {
+  return native.call(181, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step, lr, beta1, beta2, weightDecay, eps) as void;
+}
+
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(176, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(182, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(177, handlesOf(self), other.handle) as void;
+  return native.call(183, handlesOf(self), other.handle) as void;
 }

@@ -178,6 +178,12 @@ export const OPERATORS: readonly string[] = [
   "camelid::rope",
   "camelid::label_logps",
   "camelid::swiglu",
+  "camelid::nf4_quantize",
+  "camelid::nf4_dequantize",
+  "camelid::dynamic_quantize",
+  "camelid::dynamic_dequantize",
+  "camelid::dynamic_map",
+  "camelid::adamw_8bit",
   "aten::_foreach_norm.Scalar",
   "aten::_foreach_mul_.Tensor",
 ];

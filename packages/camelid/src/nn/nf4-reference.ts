@@ -1,7 +1,8 @@
 /**
  * NF4 with double quantisation (Dettmers et al. 2023, QLoRA, https://arxiv.org/abs/2305.14314), as bitsandbytes defines it: 4-bit
  * codes in blocks of 64 values that share their largest absolute value; those maxima in 8 bits, in blocks of 256. This is the
- * plain reference that native kernels are held against; checked code for code in tests/parity/nf4.test.ts.
+ * plain reference that the native kernels (packages/torch/native/nf4.cc) are held against, for tests only; itself checked
+ * code for code in tests/parity/nf4.test.ts.
  */
 import { ModelError } from "../errors.js";
 
@@ -64,7 +65,8 @@ export function quantizeNf4(
       });
     }
     maxima[block] = absmax;
-    const inverse = absmax > 0 ? Math.fround(1 / absmax) : 0; // a block of zeros stays zeros
+    const reciprocal = Math.fround(1 / absmax);
+    const inverse = Number.isFinite(reciprocal) ? reciprocal : 0; // a block of zeros stays zeros
     for (let i = start; i < end; i++) {
       const code = nf4Code(Math.fround(rounded[i]! * inverse));
       packed[i >> 1]! |= i % 2 === 0 ? code << 4 : code;
@@ -106,18 +108,26 @@ type Maxima = Pick<Nf4Matrix, "absmaxCodes" | "nestedAbsmax" | "offset">;
 function quantizeMaxima(maxima: Float32Array): Maxima {
   const offset = Math.fround(maxima.reduce((sum, value) => sum + value, 0) / maxima.length);
   const shifted = maxima.map((value) => value - offset);
-  const map = dynamicMap();
-  const nestedAbsmax = new Float32Array(Math.ceil(maxima.length / NESTED_BLOCK));
-  const absmaxCodes = new Uint8Array(maxima.length);
-  for (let block = 0; block < nestedAbsmax.length; block++) {
+  const { codes, absmax } = quantizeDynamic(shifted, dynamicMap());
+  return { absmaxCodes: codes, nestedAbsmax: absmax, offset };
+}
+
+/** Codes in `map` relative to the largest magnitude of each block of 256, and these. The moments of 8-bit AdamW are kept so. */
+export function quantizeDynamic(
+  values: Float32Array,
+  map: Float32Array,
+): { codes: Uint8Array; absmax: Float32Array } {
+  const absmax = new Float32Array(Math.ceil(values.length / NESTED_BLOCK));
+  const codes = new Uint8Array(values.length);
+  for (let block = 0; block < absmax.length; block++) {
     const start = block * NESTED_BLOCK;
-    const end = Math.min(start + NESTED_BLOCK, maxima.length);
-    const largest = largestMagnitude(shifted.subarray(start, end));
-    nestedAbsmax[block] = largest;
+    const end = Math.min(start + NESTED_BLOCK, values.length);
+    const largest = largestMagnitude(values.subarray(start, end));
+    absmax[block] = largest;
     for (let i = start; i < end; i++)
-      absmaxCodes[i] = nearest(map, largest > 0 ? Math.fround(shifted[i]! / largest) : 0);
+      codes[i] = nearest(map, largest > 0 ? Math.fround(values[i]! / largest) : 0);
   }
-  return { absmaxCodes, nestedAbsmax, offset };
+  return { codes, absmax };
 }
 
 function dequantizeMaxima({ absmaxCodes, nestedAbsmax, offset }: Maxima): Float32Array {
@@ -128,25 +138,22 @@ function dequantizeMaxima({ absmaxCodes, nestedAbsmax, offset }: Maxima): Float3
   );
 }
 
-let map: Float32Array | undefined;
-
 /**
  * 256 values in rising order, finer near zero: for e = 0 ... 6 the 2^e means of neighbouring borders, evenly spaced from 0.1 to 1,
- * times 10^(e - 6), with both signs; 0, and 1 without a -1.
+ * times 10^(e - 6), with both signs; 0, and 1 without a -1. Unsigned, twice as many means instead of the other sign.
  */
-export function dynamicMap(): Float32Array {
-  if (map !== undefined) return map;
+export function dynamicMap(signed = true): Float32Array {
   const values = [0, 1];
   for (let e = 0; e < 7; e++) {
-    const count = 2 ** e;
+    const count = 2 ** (signed ? e : e + 1);
     const border = (i: number): number => 0.1 + (0.9 * i) / count;
     for (let i = 0; i < count; i++) {
       const mean = ((border(i) + border(i + 1)) / 2) * 10 ** (e - 6);
-      values.push(mean, -mean);
+      values.push(mean);
+      if (signed) values.push(-mean);
     }
   }
-  map = Float32Array.from(values).sort();
-  return map;
+  return Float32Array.from(values).sort();
 }
 
 function nf4Code(value: number): number {

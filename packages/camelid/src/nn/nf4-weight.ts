@@ -1,0 +1,96 @@
+/**
+ * A weight matrix in NF4 with double quantisation (Dettmers et al. 2023, QLoRA, https://arxiv.org/abs/2305.14314): 4.13 bits a
+ * weight. The kernels are native (packages/torch/native/nf4.cc) and equal `nf4-reference.ts` bit for bit; how a matrix is
+ * stored in a file is said in `nf4-tensors.ts`.
+ */
+import type { DType, Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { ModelError } from "../errors.js";
+
+export interface Nf4Settings {
+  /** Keep block maxima in 8 bits: 4.13 bits a weight instead of 4.5. */
+  doubleQuant: boolean;
+  /**
+   * Round to half precision first, as bitsandbytes did when it moved weights to a GPU (in Tulu 2's time). Codes then equal
+   * those of that time; values above 65,504 are refused.
+   */
+  throughFp16: boolean;
+}
+
+export const NF4_BLOCK = 64;
+export const NESTED_BLOCK = 256;
+
+export interface Nf4Parts {
+  /** [out, in] */
+  shape: readonly [number, number];
+  /** [(out * in + 1) / 2, 1] uint8: two codes a byte, the first in the high half. */
+  packed: Tensor;
+  /** [blocks]: fp32 maxima, or with `nested` their 8-bit codes. */
+  absmax: Tensor;
+  /** Largest |maximum - offset| of each 256 maxima, and the mean of all maxima. */
+  nested: { absmax: Tensor; offset: number } | undefined;
+  /** What the matrix was before it was quantised. */
+  sourceDtype: DType;
+}
+
+/** Owns its tensors. */
+export class Nf4Weight implements Disposable {
+  readonly shape: readonly [number, number];
+  readonly sourceDtype: DType;
+  readonly packed: Tensor;
+  readonly absmax: Tensor;
+  readonly nested: { absmax: Tensor; offset: number } | undefined;
+
+  constructor({ shape, packed, absmax, nested, sourceDtype }: Nf4Parts) {
+    this.shape = shape;
+    this.packed = packed;
+    this.absmax = absmax;
+    this.nested = nested;
+    this.sourceDtype = sourceDtype;
+  }
+
+  /** @returns a new tensor [out, in]: what the codes stand for, rounded once to `dtype` */
+  dequantize(dtype: DType): Tensor {
+    const { packed, absmax, nested, shape } = this;
+    return torch.noGrad(() =>
+      torch.nf4Dequantize(packed, absmax, nested?.absmax, nested?.offset ?? 0, shape, dtype),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of [this.packed, this.absmax, this.nested?.absmax]) tensor?.dispose();
+  }
+}
+
+/**
+ * @param weight [out, in] fp32, bf16 or fp16; stays the caller's
+ * @param name for messages
+ * @throws {ModelError} `ERR_NF4_VALUES` when a value is no finite number, or with `throughFp16` too large for one
+ */
+export function quantizeNf4(
+  weight: Tensor,
+  { doubleQuant, throughFp16 }: Nf4Settings,
+  name: string,
+): Nf4Weight {
+  const [out, into] = weight.shape as [number, number];
+  return torch.noGrad(() => {
+    using scope = torch.tensorScope();
+    const [packed, maxima] = torch.nf4Quantize(weight.detach(), throughFp16);
+    if (!maxima.isfinite().all().item()) {
+      throw new ModelError("ERR_NF4_VALUES", "a weight is infinite or not a number.", {
+        where: `tensor "${name}"`,
+        fix: throughFp16
+          ? "quantise without quantize.throughFp16, or check the weights."
+          : "check the weights; fetch the model again.",
+      });
+    }
+    const parts = { shape: [out, into] as const, packed: scope.keep(packed), sourceDtype: weight.dtype };
+    if (!doubleQuant) return new Nf4Weight({ ...parts, absmax: scope.keep(maxima), nested: undefined });
+    const offset = Math.fround(maxima.mean([], false, { dtype: "float64" }).item());
+    // The second level is small, and its kernel is the CPU's.
+    const [codes, absmax] = torch.dynamicQuantize(maxima.to({ device: "cpu" }), offset, NESTED_BLOCK, true);
+    const { device } = weight;
+    const nested = { absmax: scope.keep(absmax.to({ device })), offset };
+    return new Nf4Weight({ ...parts, absmax: scope.keep(codes.to({ device })), nested });
+  });
+}

@@ -1,0 +1,255 @@
+// One block of NF4: 64 values <-> 32 bytes of codes and the largest magnitude. AVX-512, AVX2 and plain forms give the same bits.
+#pragma once
+
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "kernels.h"
+
+namespace camelid {
+
+constexpr int64_t kNf4Block = 64;
+
+// Quantiles of a normal distribution, zero among them, more above it than below.
+alignas(64) inline constexpr float kNf4Values[16] = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
+    -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
+struct Nf4Midpoints {
+  float values[15];
+  constexpr Nf4Midpoints() : values() {
+    for (int i = 0; i < 15; i++) values[i] = static_cast<float>((static_cast<double>(kNf4Values[i]) + kNf4Values[i + 1]) / 2);
+  }
+};
+inline constexpr Nf4Midpoints kMidpoints;
+inline constexpr const float (&kNf4Midpoints)[15] = kMidpoints.values;
+
+CAMELID_INLINE float widen(c10::Half value) { return static_cast<float>(value); }
+template <>
+CAMELID_INLINE c10::Half narrowed<c10::Half>(float value) { return c10::Half(value); }
+
+inline bool isCacheLine(const void* address) { return reinterpret_cast<uintptr_t>(address) % 64 == 0; }
+
+// What values are multiplied by. A block of zeros stays zeros, as does one whose maximum is too small for a reciprocal.
+CAMELID_INLINE float nf4Inverse(float absmax) {
+  const float inverse = 1.0f / absmax;
+  return inverse <= std::numeric_limits<float>::max() ? inverse : 0.0f;
+}
+
+// A short block, or a processor without AVX-512. @returns the largest magnitude, NaN if there is one
+template <typename T>
+float nf4QuantizePlain(const T* x, int64_t count, uint8_t* packed, bool throughFp16) {
+  float values[kNf4Block] = {};
+  int32_t codes[kNf4Block] = {};
+  uint32_t largest = 0;  // magnitudes compare as integers do, and NaN is the largest
+  for (int64_t i = 0; i < count; i++) values[i] = throughFp16 ? widen(c10::Half(widen(x[i]))) : widen(x[i]);
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < kNf4Block; i++) largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7FFFFFFF);
+  const float absmax = std::bit_cast<float>(largest);
+  const float inverse = nf4Inverse(absmax);
+  for (const float midpoint : kNf4Midpoints) {
+#pragma omp simd
+    for (int64_t i = 0; i < kNf4Block; i++) codes[i] += values[i] * inverse > midpoint ? 1 : 0;
+  }
+  // What fills up an odd count is a zero, and has the code of zero.
+  for (int64_t i = 0; i < (count + 1) / 2; i++) packed[i] = static_cast<uint8_t>(codes[2 * i] << 4 | codes[2 * i + 1]);
+  return absmax;
+}
+
+template <typename T>
+void nf4DequantizePlain(const uint8_t* packed, float absmax, T* y, int64_t count) {
+  T table[16];
+  for (int i = 0; i < 16; i++) table[i] = narrowed<T>(kNf4Values[i] * absmax);
+  for (int64_t i = 0; i < count; i++) y[i] = table[i % 2 == 0 ? packed[i / 2] >> 4 : packed[i / 2] & 15];
+}
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+
+CAMELID_INLINE __m512 load16(const float* x) { return _mm512_loadu_ps(x); }
+CAMELID_INLINE __m512 load16(const c10::BFloat16* x) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+CAMELID_INLINE __m512 load16(const c10::Half* x) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+}
+
+// Which code is found by look-up: [-1, 1] in 32 cells, each with at most one midpoint in it. The cell grows with the value, so
+// a midpoint of a lower cell lies below the value and one of a higher cell does not; in its own cell they are compared.
+struct Nf4Cells {
+  alignas(64) float midpoint[32];
+  alignas(64) int32_t below[32];
+  static constexpr float kScale = 15.5f;
+  Nf4Cells() {
+    for (int cell = 0; cell < 32; cell++) {
+      midpoint[cell] = std::numeric_limits<float>::infinity();
+      below[cell] = 0;
+    }
+    for (const float m : kNf4Midpoints) {
+      const int own = static_cast<int>(std::fma(m, kScale, kScale));
+      midpoint[own] = m;
+      for (int cell = own + 1; cell < 32; cell++) below[cell]++;
+    }
+  }
+  static const Nf4Cells& get() {
+    static const Nf4Cells cells;
+    return cells;
+  }
+};
+
+template <typename T>
+CAMELID_INLINE float nf4QuantizeFull(const T* x, uint8_t* packed, bool throughFp16) {
+  const Nf4Cells& cells = Nf4Cells::get();
+  const __m512 midpoints[2] = {_mm512_load_ps(cells.midpoint), _mm512_load_ps(cells.midpoint + 16)};
+  const __m512i below[2] = {_mm512_load_si512(cells.below), _mm512_load_si512(cells.below + 16)};
+  const __m512 scale = _mm512_set1_ps(Nf4Cells::kScale);
+  __m512 values[4];
+  __m512i largest = _mm512_setzero_si512();
+  for (int i = 0; i < 4; i++) {
+    values[i] = load16(x + 16 * i);
+    if (throughFp16) values[i] = _mm512_cvtph_ps(_mm512_cvtps_ph(values[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(values[i]), _mm512_set1_epi32(0x7FFFFFFF));
+    largest = _mm512_max_epu32(largest, magnitude);
+  }
+  const float absmax = std::bit_cast<float>(_mm512_reduce_max_epu32(largest));
+  const __m512 inverse = _mm512_set1_ps(nf4Inverse(absmax));
+  __m512i codes = _mm512_setzero_si512();
+  __m128i quarters[4];
+  for (int i = 0; i < 4; i++) {
+    const __m512 scaled = _mm512_mul_ps(values[i], inverse);
+    const __m512i cell = _mm512_cvttps_epi32(_mm512_fmadd_ps(scaled, scale, scale));
+    const __m512i code = _mm512_permutex2var_epi32(below[0], cell, below[1]);
+    const __mmask16 above = _mm512_cmp_ps_mask(scaled, _mm512_permutex2var_ps(midpoints[0], cell, midpoints[1]), _CMP_GT_OQ);
+    quarters[i] = _mm512_cvtepi32_epi8(_mm512_mask_add_epi32(code, above, code, _mm512_set1_epi32(1)));
+  }
+  codes = _mm512_inserti32x4(_mm512_castsi128_si512(quarters[0]), quarters[1], 1);
+  codes = _mm512_inserti32x4(_mm512_inserti32x4(codes, quarters[2], 2), quarters[3], 3);
+  const __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi16(0x0110));  // 16 * first + 1 * second
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm512_cvtepi16_epi8(pairs));
+  return absmax;
+}
+
+CAMELID_INLINE void store64(void* y, __m512i line, bool pastCaches) {
+  if (pastCaches) _mm512_stream_si512(reinterpret_cast<__m512i*>(y), line);
+  else _mm512_storeu_si512(y, line);
+}
+
+// The table of a block, times its maximum; a permutation by the codes is then the whole work. A permutation looks at the low
+// bits of its indices only, so the lower code needs no mask.
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, float* y, bool pastCaches) {
+  const __m512 table = _mm512_mul_ps(_mm512_load_ps(kNf4Values), _mm512_set1_ps(absmax));
+  for (int i = 0; i < 4; i++) {
+    const __m512i bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed + 8 * i)));
+    const __m512i indices = _mm512_or_si512(_mm512_srli_epi64(bytes, 4), _mm512_slli_epi64(bytes, 32));
+    store64(y + 16 * i, _mm512_castps_si512(_mm512_permutexvar_ps(indices, table)), pastCaches);
+  }
+}
+
+CAMELID_INLINE void permuteHalves(const uint8_t* packed, __m256i table, void* y, bool pastCaches) {
+  const __m512i twice = _mm512_broadcast_i64x4(table);
+  for (int i = 0; i < 2; i++) {
+    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed + 16 * i)));
+    const __m512i indices = _mm512_or_si512(_mm512_srli_epi32(bytes, 4), _mm512_slli_epi32(bytes, 16));
+    store64(static_cast<uint8_t*>(y) + 64 * i, _mm512_permutexvar_epi16(indices, twice), pastCaches);
+  }
+}
+
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, c10::BFloat16* y, bool pastCaches) {
+  const __m512i bits = _mm512_castps_si512(_mm512_mul_ps(_mm512_load_ps(kNf4Values), _mm512_set1_ps(absmax)));
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);  // nearest, ties to even
+  permuteHalves(packed, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)), y, pastCaches);
+}
+
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, c10::Half* y, bool pastCaches) {
+  const __m512 table = _mm512_mul_ps(_mm512_load_ps(kNf4Values), _mm512_set1_ps(absmax));
+  permuteHalves(packed, _mm512_cvtps_ph(table, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), y, pastCaches);
+}
+
+inline void finishStreaming() { _mm_sfence(); }
+
+#else
+
+template <typename T>
+CAMELID_INLINE float nf4QuantizeFull(const T* x, uint8_t* packed, bool throughFp16) {
+  return nf4QuantizePlain(x, kNf4Block, packed, throughFp16);
+}
+
+#if defined(__AVX2__)
+
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, float* y, bool pastCaches) {
+  const __m256 factor = _mm256_set1_ps(absmax);
+  const __m256 low = _mm256_mul_ps(_mm256_load_ps(kNf4Values), factor);
+  const __m256 high = _mm256_mul_ps(_mm256_load_ps(kNf4Values + 8), factor);
+  for (int i = 0; i < 8; i++) {
+    int32_t four;
+    std::memcpy(&four, packed + 4 * i, 4);
+    const __m256i bytes = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
+    const __m256i indices = _mm256_or_si256(_mm256_srli_epi64(bytes, 4), _mm256_slli_epi64(bytes, 32));
+    const __m256 isHigh = _mm256_castsi256_ps(_mm256_slli_epi32(indices, 28));  // bit 3 of the code, as the sign
+    const __m256 values = _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, indices), _mm256_permutevar8x32_ps(high, indices), isHigh);
+    if (pastCaches) _mm256_stream_ps(y + 8 * i, values);
+    else _mm256_storeu_ps(y + 8 * i, values);
+  }
+}
+
+// Two-byte elements: their low and high bytes are looked up apart and woven together.
+template <typename T>
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, T* y, bool pastCaches) {
+  static_assert(sizeof(T) == 2);
+  T table[16];
+  for (int i = 0; i < 16; i++) table[i] = narrowed<T>(kNf4Values[i] * absmax);
+  alignas(16) uint8_t low[16], high[16];
+  for (int i = 0; i < 16; i++) {
+    low[i] = static_cast<uint8_t>(table[i].x);
+    high[i] = static_cast<uint8_t>(table[i].x >> 8);
+  }
+  const __m128i lows = _mm_load_si128(reinterpret_cast<const __m128i*>(low));
+  const __m128i highs = _mm_load_si128(reinterpret_cast<const __m128i*>(high));
+  const __m128i fifteen = _mm_set1_epi8(15);
+  auto* out = reinterpret_cast<__m128i*>(y);
+  const auto store = [&](__m128i* place, __m128i values) {
+    if (pastCaches) _mm_stream_si128(place, values);
+    else _mm_storeu_si128(place, values);
+  };
+  for (int i = 0; i < 2; i++) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed + 16 * i));
+    const __m128i first = _mm_and_si128(_mm_srli_epi16(bytes, 4), fifteen), second = _mm_and_si128(bytes, fifteen);
+    for (const __m128i codes : {_mm_unpacklo_epi8(first, second), _mm_unpackhi_epi8(first, second)}) {
+      const __m128i l = _mm_shuffle_epi8(lows, codes), h = _mm_shuffle_epi8(highs, codes);
+      store(out++, _mm_unpacklo_epi8(l, h));
+      store(out++, _mm_unpackhi_epi8(l, h));
+    }
+  }
+}
+
+inline void finishStreaming() { _mm_sfence(); }
+
+#else
+
+template <typename T>
+CAMELID_INLINE void nf4DequantizeFull(const uint8_t* packed, float absmax, T* y, bool) {
+  nf4DequantizePlain(packed, absmax, y, kNf4Block);
+}
+
+inline void finishStreaming() {}
+
+#endif
+#endif
+
+template <typename T>
+CAMELID_INLINE float nf4QuantizeBlock(const T* x, int64_t count, uint8_t* packed, bool throughFp16) {
+  return count == kNf4Block ? nf4QuantizeFull(x, packed, throughFp16) : nf4QuantizePlain(x, count, packed, throughFp16);
+}
+
+template <typename T>
+CAMELID_INLINE void nf4DequantizeBlock(const uint8_t* packed, float absmax, T* y, int64_t count, bool pastCaches) {
+  if (count == kNf4Block) nf4DequantizeFull(packed, absmax, y, pastCaches);
+  else nf4DequantizePlain(packed, absmax, y, count);
+}
+
+}  // namespace camelid
