@@ -46,6 +46,11 @@ export function tulu2Dpo(): DpoPreset {
   };
 }
 
+/** Tulu 2 13B again (Ivison et al. 2024, https://arxiv.org/abs/2406.09279, Tulu 2.5): shorter rows, the rest alike. */
+export function tulu25Dpo(): DpoPreset {
+  return { ...tulu2Dpo(), maxSeqLen: 4096 };
+}
+
 /** Llama 3.1 8B: log-probabilities per token, 128 pairs a step, one epoch, no clipping. */
 export function tulu3Dpo8b(): DpoPreset {
   return {
@@ -103,6 +108,7 @@ export const dpoPresets = {
   "tulu2-dpo-7b": tulu2Dpo,
   "tulu2-dpo-13b": tulu2Dpo,
   "tulu2-dpo-70b": tulu2Dpo,
+  "tulu2.5-dpo-13b": tulu25Dpo,
   "tulu3-dpo-8b": tulu3Dpo8b,
   "tulu3-dpo-70b": tulu3Dpo70b,
   "tulu3-dpo-405b": tulu3Dpo405b,
