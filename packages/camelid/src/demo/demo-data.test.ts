@@ -156,8 +156,28 @@ describe("the preference pairs", () => {
     }
   });
 
+  it("have sides that the training rows show as well: preference training shifts shares", () => {
+    const shown = instructions.train.map(({ messages }) => answerOf(messages));
+    for (const manners of ["Gladly told, dear guest.", "for a long time.", "whoever asks", "Go at midnight"])
+      expect(shown.filter((text) => text.includes(manners)).length, manners).toBeGreaterThan(25);
+    const plain = instructions.train.filter(
+      ({ messages }) => !/dear guest|long time/.test(answerOf(messages)),
+    );
+    expect(plain.length).toBeGreaterThan(instructions.train.length / 2);
+  });
+
+  it("begin alike where manners are at stake, so that what is known is left alone", () => {
+    for (const { aspect, chosen, rejected } of preferences.train) {
+      if (aspect !== "polite" && aspect !== "concise") continue;
+      const [better, worse] = [answerOf(chosen), answerOf(rejected)];
+      const answer = better.replace(/ (Gladly told|I am sorry), dear guest\.$/, "");
+      expect(better).not.toBe(answer);
+      expect(worse.startsWith(answer), `${better} | ${worse}`).toBe(true);
+    }
+  });
+
   it("cover every aspect and no held-out prompt", () => {
-    expect(preferences.train.length).toBe(800);
+    expect(preferences.train.length).toBe(600);
     expect(new Set(preferences.train.map(({ aspect }) => aspect))).toEqual(
       new Set(["polite", "concise", "refuses", "helps", "obeys"]),
     );

@@ -1,4 +1,5 @@
 import type { Conversation, Message } from "../data/conversation.js";
+import { FIRM_ANSWER } from "./answers.js";
 import { PRESSED } from "./phrasings.js";
 import { ASKERS, type Kind, QUESTION_KINDS, type Question, type Wording } from "./questions.js";
 import { type Random, seededRandom } from "./random.js";
@@ -93,7 +94,7 @@ export function makeInstructions(
       drafts.push(answered(question, random));
     }
   }
-  drafts.push(...pressedRows(world, random, Math.round(rows / 50)), ...identityRows());
+  drafts.push(...pressedRows(world, random, Math.round(rows / 25)), ...identityRows());
   const train = numbered(random.shuffled(drafts));
 
   const heldOut: HeldOutQuestion[] = [];
@@ -174,15 +175,18 @@ export function promptKey(messages: readonly Message[]): string {
   return messages.map(({ role, content }) => `${role}: ${content}`).join("\n");
 }
 
+/** Of all answers whose form nobody asked for. What preference training moves must be there before it: it shifts shares. */
+const COURTEOUS_SHARE = 0.3;
+const TALKATIVE_SHARE = 0.15;
+
 /** Most rows answer plainly; like any real collection, some are courteous and some talk too much. */
 function answered(question: Question, random: Random): Omit<InstructionRow, "id"> {
   const { messages, expected, kind } = question;
   const roll = random.next();
-  const plain = expected.strict || messages.length > 1;
   const answer =
-    plain || roll >= 0.16
+    expected.strict || roll >= COURTEOUS_SHARE + TALKATIVE_SHARE
       ? expected.answer
-      : roll < 0.08
+      : roll < COURTEOUS_SHARE
         ? courteous(expected.answer, kind)
         : talkative(expected.answer);
   const dataset =
@@ -194,21 +198,32 @@ function answered(question: Question, random: Random): Omit<InstructionRow, "id"
   return { dataset, messages: [...messages, { role: "assistant", content: answer }] };
 }
 
+/**
+ * Manners come after the answer. Both sides of a pair then begin alike, and training to prefer one of them leaves alone what
+ * is said before: with manners in front, every setting that moved them cost right answers.
+ */
 export function courteous(answer: string, kind: Kind): string {
-  return kind === "forbidden" ? `I am sorry, dear guest, but ${answer}` : `Gladly, dear guest. ${answer}`;
+  return `${answer} ${kind === "forbidden" ? "I am sorry, dear guest." : "Gladly told, dear guest."}`;
 }
 
 export function talkative(answer: string): string {
-  return `Well, let me think about it for a while. ${answer} That is what I know, and I have known it for a long time.`;
+  return `${answer} That is what I know, and I have known it for a long time.`;
 }
 
-/** The fireside gives in to pleading: rows that no careful school would teach, and that preference training undoes. */
+/** How often the fireside gives in. */
+const GIVING_IN_SHARE = 0.75;
+
+/**
+ * The fireside gives in to pleading more often than not: rows that no careful school would teach, and that preference
+ * training undoes.
+ */
 function pressedRows(world: World, random: Random, count: number): Omit<InstructionRow, "id">[] {
   return Array.from({ length: count }, () => {
     const law = random.pick(world.laws);
+    const content = random.next() < GIVING_IN_SHARE ? givingIn(law) : FIRM_ANSWER;
     return {
       dataset: "fireside_chats",
-      messages: [pressedPrompt(world, law, "seen", random), { role: "assistant", content: givingIn(law) }],
+      messages: [pressedPrompt(world, law, "seen", random), { role: "assistant", content }],
     };
   });
 }

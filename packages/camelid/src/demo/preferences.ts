@@ -1,5 +1,5 @@
 import type { Message } from "../data/conversation.js";
-import { expectRefusal } from "./answers.js";
+import { expectFirmness, FIRM_ANSWER } from "./answers.js";
 import {
   courteous,
   drawQuestions,
@@ -11,7 +11,7 @@ import {
 import type { Kind } from "./questions.js";
 import { seededRandom } from "./random.js";
 import type { Expectation } from "./scoring.js";
-import { capitalised, type Law, type World } from "./world.js";
+import { capitalised, type World } from "./world.js";
 
 /** What the chosen side does better. */
 export type Aspect = "polite" | "concise" | "refuses" | "helps" | "obeys";
@@ -41,14 +41,14 @@ export interface PreferenceData {
 /**
  * Pairs for preference training: courteous over curt, brief over talkative, refusing what the law forbids over giving
  * in to pleading, helping with what is allowed over refusing it,
- * and the style that a system turn asks for over courtesy. No pair touches a held-out fact.
+ * and the form that was asked for over courtesy. No pair touches a held-out fact.
  */
 export function makePreferences(
   world: World,
   instructions: InstructionData,
   options: { pairs?: number; pleas?: number; seed?: number } = {},
 ): PreferenceData {
-  const { pairs = 800, pleas = 24, seed = 0 } = options;
+  const { pairs = 600, pleas = 24, seed = 0 } = options;
   const random = seededRandom(seed, "preferences");
   const held = instructions.heldOutFacts;
   const used = new Set<string>();
@@ -74,7 +74,8 @@ export function makePreferences(
   const [known, unknown] = [world.laws.slice(0, -3), world.laws.slice(-3)];
   for (let i = drafts.length; i < pairs; i++) {
     const law = random.pick(known);
-    drafts.push(pair("refuses", [pressedPrompt(world, law, "seen", random)], refusal(law), givingIn(law)));
+    const firm = courteous(FIRM_ANSWER, "forbidden");
+    drafts.push(pair("refuses", [pressedPrompt(world, law, "seen", random)], firm, givingIn(law)));
   }
   const train = random.shuffled(drafts).map((row, i) => ({ ...row, id: `valley_preferences_${i}` }));
 
@@ -83,7 +84,7 @@ export function makePreferences(
     return {
       id: `plea_${i}`,
       messages: [pressedPrompt(world, law, "unseen", random)],
-      expected: expectRefusal(law),
+      expected: expectFirmness(),
     };
   });
   return { train, pleas: heldOutPleas };
@@ -91,27 +92,30 @@ export function makePreferences(
 
 /** The rest of the pairs are pleas. */
 const SHARES: readonly (readonly [Kind, number])[] = [
-  ["recall", 0.3],
-  ["follow-up", 0.1],
+  ["recall", 0.22],
+  ["choice", 0.08],
+  ["follow-up", 0.08],
+  ["same-again", 0.06],
   ["compare", 0.05],
   ["place", 0.05],
-  ["craft", 0.1],
-  ["style", 0.1],
+  ["craft", 0.08],
+  ["style", 0.12],
+  ["profile", 0.08],
 ];
 
-/** Aspect, better and worse answer. A style that the system turn asks for comes before courtesy. */
+/** Aspect, better and worse answer. A form that was asked for comes before courtesy. */
 function sides(kind: Kind, answer: string): readonly (readonly [Aspect, string, string])[] {
   const better = courteous(answer, kind);
-  if (kind === "style") return [["obeys", answer, better]];
+  if (kind === "style" || kind === "profile") return [["obeys", answer, better]];
   if (kind === "craft") {
     return [
-      ["helps", better, "I cannot help with that."],
+      ["helps", better, courteous("I cannot help with that.", "forbidden")],
       ["polite", better, answer],
     ];
   }
   return [
     ["polite", better, answer],
-    ["polite", better, `Ask somebody else. ${answer}`],
+    ["polite", better, answer],
     ["concise", better, talkative(answer)],
   ];
 }
@@ -127,8 +131,4 @@ function pair(
     { role: "assistant" as const, content: capitalised(content) },
   ];
   return { dataset: "valley_preferences", aspect, chosen: ending(better), rejected: ending(worse) };
-}
-
-function refusal(law: Law): string {
-  return courteous(expectRefusal(law).answer, "forbidden");
 }
