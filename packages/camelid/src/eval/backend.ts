@@ -1,5 +1,5 @@
 /** Who answers requests: our engine, an OpenAI-compatible endpoint, a judge, a classifier, or stored answers. */
-import type { Answer, AnswerOf, TaskRequest } from "./task.js";
+import type { Answer, AnswerOf, Prompt, TaskRequest } from "./task.js";
 
 /** A request with what the runner adds. */
 export interface Asked<R extends TaskRequest = TaskRequest> {
@@ -41,8 +41,15 @@ export interface Backend extends AsyncDisposable {
     onOutcome: (index: number, outcome: Outcome) => void,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Counters of this run: tokens, retries, cost, cache hits. */
+  /** Counters of this run: tokens, retries, cost. */
   stats(): Readonly<Record<string, number>>;
+  /**
+   * What each answer is kept under between runs, beside `identity`; a hash of request and seed where left out. The engine
+   * takes token ids instead of texts: another template or tokenizer asks another question.
+   */
+  keys?(batch: readonly Asked[]): Promise<readonly string[]>;
+  /** The prompt as the model gets it, for the predictions file. */
+  show?(prompt: Prompt): string;
 }
 
 /** The answer at `index`, which must be of `kind`. A task that asked knows. */
