@@ -187,57 +187,67 @@ export function packedAttention(query: Tensor, key: Tensor, value: Tensor, lengt
   return wrap(native.call(172, query.handle, key.handle, value.handle, lengths));
 }
 
+/** causal attention of new tokens over keys and values in blocks, which take the new ones (native/paged-attention.cc). `camelid::paged_attention` */
+export function pagedAttention(query: Tensor, key: Tensor, value: Tensor, slabs: readonly Tensor[], rows: Tensor, blocks: Tensor, layer: number, window?: number | undefined): Tensor {
+  return wrap(native.call(173, query.handle, key.handle, value.handle, handlesOf(slabs), rows.handle, blocks.handle, layer, window));
+}
+
+/** next token of each row of logits, by temperature, top-p and top-k (native/sample.cc). `camelid::sample_rows` */
+export function sampleRows(logits: Tensor, temperatures: Tensor, topPs: Tensor, topKs: Tensor, uniforms: Tensor): Tensor {
+  return wrap(native.call(174, logits.handle, temperatures.handle, topPs.handle, topKs.handle, uniforms.handle));
+}
+
 /** rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32. `camelid::rope` */
 export function fusedRope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  return wrap(native.call(173, x.handle, cos.handle, sin.handle));
+  return wrap(native.call(175, x.handle, cos.handle, sin.handle));
 }
 
 /** log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient. `camelid::label_logps` */
 export function labelLogps_(logits: Tensor, labels: Tensor, upstream?: Tensor | null | undefined): Tensor {
-  return wrap(native.call(174, logits.handle, labels.handle, upstream?.handle));
+  return wrap(native.call(176, logits.handle, labels.handle, upstream?.handle));
 }
 
 /** silu(gate) * up in one pass. `camelid::swiglu` */
 export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
-  return wrap(native.call(175, gate.handle, up.handle));
+  return wrap(native.call(177, gate.handle, up.handle));
 }
 
 /** 4-bit codes, two a byte, and the largest magnitude of each 64 values (native/nf4.cc). `camelid::nf4_quantize` */
 export function nf4Quantize(values: Tensor, throughFp16?: boolean | undefined): [Tensor, Tensor] {
-  return wrapAll(native.call(176, values.handle, throughFp16)) as [Tensor, Tensor];
+  return wrapAll(native.call(178, values.handle, throughFp16)) as [Tensor, Tensor];
 }
 
 /** values of NF4 codes; with nestedAbsmax, absmax are 8-bit codes themselves. `camelid::nf4_dequantize` */
 export function nf4Dequantize(packed: Tensor, absmax: Tensor, nestedAbsmax: Tensor | null | undefined, offset: number, size: readonly number[], dtype: DType): Tensor {
-  return wrap(native.call(177, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, size, dtypeCode(dtype)));
+  return wrap(native.call(179, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, size, dtypeCode(dtype)));
 }
 
 /** 8-bit codes of values less offset, and the largest magnitude of each block. `camelid::dynamic_quantize` */
 export function dynamicQuantize(values: Tensor, offset: number, block: number, signed: boolean): [Tensor, Tensor] {
-  return wrapAll(native.call(178, values.handle, offset, block, signed)) as [Tensor, Tensor];
+  return wrapAll(native.call(180, values.handle, offset, block, signed)) as [Tensor, Tensor];
 }
 
 /** values of such codes, plus offset. `camelid::dynamic_dequantize` */
 export function dynamicDequantize(codes: Tensor, absmax: Tensor, offset: number, block: number, signed: boolean): Tensor {
-  return wrap(native.call(179, codes.handle, absmax.handle, offset, block, signed));
+  return wrap(native.call(181, codes.handle, absmax.handle, offset, block, signed));
 }
 
 /** the 256 values of the 8-bit code. `camelid::dynamic_map` */
 export function dynamicMap(signed: boolean): Tensor {
-  return wrap(native.call(180, signed));
+  return wrap(native.call(182, signed));
 }
 
 /** one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc). `camelid::adamw_8bit` */
 export function adamw8bit_(weight: Tensor, grad: Tensor, expAvg: Tensor, expAvgScales: Tensor, expAvgSq: Tensor, expAvgSqScales: Tensor, step: number, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number): void {
-  return native.call(181, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step, lr, beta1, beta2, weightDecay, eps) as void;
+  return native.call(183, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step, lr, beta1, beta2, weightDecay, eps) as void;
 }
 
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(182, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(184, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(183, handlesOf(self), other.handle) as void;
+  return native.call(185, handlesOf(self), other.handle) as void;
 }

@@ -175,6 +175,8 @@ export const OPERATORS: readonly string[] = [
   "aten::_fused_adamw_",
   "camelid::rms_norm",
   "camelid::packed_attention",
+  "camelid::paged_attention",
+  "camelid::sample_rows",
   "camelid::rope",
   "camelid::label_logps",
   "camelid::swiglu",
