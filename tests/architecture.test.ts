@@ -12,7 +12,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   run: [],
   report: ["run", "settings"],
   settings: ["run"],
-  tokenizer: [],
+  tokenizer: ["run"],
   weights: ["run"],
   data: ["tokenizer", "run", "report", "settings", "weights"],
   nn: [],
@@ -23,6 +23,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   eval: ["generate", "model", "nn", "data", "run", "report", "settings", "tokenizer"],
   export: ["adapters", "model", "weights", "run", "tokenizer"],
   serve: ["generate", "model", "tokenizer", "data", "run"],
+  studio: ["data", "run", "report", "settings", "tokenizer", "generate", "model", "adapters", "eval"],
   demo: ["data"],
 };
 

@@ -75,12 +75,17 @@ export {
 
 export { checkVocabulary } from "./model/check-vocabulary.js";
 export { parseConfig, readConfig } from "./model/config.js";
+export { FAMILIES } from "./model/families.js";
+export type { ModelFamily } from "./model/family.js";
 export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
 export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";
+export type { ModelConfig } from "./model/model-config.js";
 export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
+
+export { hubNameOf, modelFolder } from "./run/hub-names.js";
 
 // Adapters: LoRA on frozen weights, in PEFT's files.
 
@@ -91,6 +96,7 @@ export {
   readAdapterConfig,
   saveAdapter,
 } from "./adapters/adapter-file.js";
+export { fetchModel } from "./adapters/fetch-model.js";
 export { loadAdaptedModel } from "./adapters/load-adapted.js";
 export {
   adaptersOf,

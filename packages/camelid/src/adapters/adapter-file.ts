@@ -9,6 +9,7 @@ import * as torch from "@camelid/torch";
 import { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
+import { hubNameOf, modelFolder } from "../run/hub-names.js";
 import { attachLora, type LoraAdapter, type LoraSettings, loraTargets } from "./lora.js";
 
 const CONFIG = "adapter_config.json";
@@ -23,6 +24,8 @@ const ConfigFile = z.looseObject({
   target_modules: z.array(z.string().min(1)).min(1),
   use_rslora: z.boolean().default(false),
   base_model_name_or_path: z.string().nullish(),
+  /** PEFT's word for the revision of the base on the hub. */
+  revision: z.string().nullish(),
   /** Ours: sha256 of the base's weights, see `model/weights-hash.ts`. */
   base_model_sha256: z.string().nullish(),
 });
@@ -46,7 +49,13 @@ export interface AdapterConfig {
   settings: LoraSettings;
   /** Folder or hub name of the model that the adapter is for. */
   baseModel: string | undefined;
+  baseRevision: string | undefined;
   baseSha256: string | undefined;
+}
+
+/** What a fetched base is looked up by. */
+export function hubNameWith(baseModel: string, revision: string | undefined): string {
+  return revision === undefined || baseModel.includes("@") ? baseModel : `${baseModel}@${revision}`;
 }
 
 /** Whether a folder holds an adapter rather than a model. */
@@ -87,6 +96,7 @@ export function readAdapterConfig(folder: string): AdapterConfig {
       rslora: use_rslora,
     },
     baseModel: config.data.base_model_name_or_path ?? undefined,
+    baseRevision: config.data.revision ?? undefined,
     baseSha256: config.data.base_model_sha256 ?? undefined,
   };
 }
@@ -139,7 +149,10 @@ export function loadAdapter(
   });
 }
 
-/** Writes an adapter folder. The configuration comes last, so that a folder with one is complete. */
+/**
+ * Writes an adapter folder. The configuration comes last, so that a folder with one is complete.
+ * @param base where the base model is; one that came from a hub is written by its name there, which holds on any machine
+ */
 export function saveAdapter(
   adapter: LoraAdapter,
   folder: string,
@@ -149,8 +162,10 @@ export function saveAdapter(
   const tensors = [...adapter.namedParameters()].map(([name, tensor]) => [PREFIX + name, tensor] as const);
   torch.writeSafetensors(join(folder, WEIGHTS), tensors, { format: "pt" });
   const { rank, alpha, dropout, targetModules, rslora = false } = adapter.settings;
+  const hub = base.model === undefined ? undefined : hubNameOf(modelFolder(base.model));
   const config = {
-    base_model_name_or_path: base.model ?? null,
+    base_model_name_or_path: hub?.id ?? base.model ?? null,
+    ...(hub === undefined ? {} : { revision: hub.revision }),
     ...(base.sha256 === undefined ? {} : { base_model_sha256: base.sha256 }),
     bias: "none",
     fan_in_fan_out: false,

@@ -12,6 +12,7 @@ import type { Problem } from "../settings/problems.js";
 import type { Recipe } from "../settings/recipe.js";
 import { type Resolved, resolveSettings } from "../settings/resolve.js";
 import { closest } from "../settings/suggest.js";
+import { fetchNamedModels } from "./fetch-models.js";
 
 /** What every recipe's command takes besides the knobs of its schema. */
 interface OwnOptions {
@@ -98,12 +99,20 @@ async function runRecipe(
   }
   say(mode, `camelid ${name}\n${formatSettings(resolved)}`);
   using interrupt = new Interrupt();
-  const { origins, settings } = resolved;
+  const { origins } = resolved;
+  const { signal } = interrupt;
+  let settings: typeof resolved.settings;
+  try {
+    settings = await fetchNamedModels(resolved.settings, { mode, signal });
+  } catch (error) {
+    if (signal.aborted) return 130; // what is fetched so far stays, and the next call goes on with it
+    throw error;
+  }
   const context = {
     recipe: name,
     origins,
     resume: own.resume ?? false,
-    signal: interrupt.signal,
+    signal,
     output: mode,
   };
   return (await recipe.run(settings, context)) === "interrupted" ? 130 : 0;

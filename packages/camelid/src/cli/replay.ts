@@ -6,6 +6,7 @@ import { CheckpointError } from "../errors.js";
 import type { NewEvent, RunEvent, StepEnd } from "../run/events.js";
 import { type RunRecord, readRun } from "../run/read-run.js";
 import type { Recipe } from "../settings/recipe.js";
+import { fetchNamedModels } from "./fetch-models.js";
 
 export interface ReplayOptions {
   step: number;
@@ -48,7 +49,8 @@ export async function replayStep(folder: string, options: ReplayOptions): Promis
     onStep?.(event.step);
     if (event.step === step) stop.abort();
   };
-  await recipe.run(settingsOf(record, recipe, step), {
+  const settings = await fetchNamedModels(settingsOf(record, recipe, step), { mode: "lines" });
+  await recipe.run(settings, {
     ...{ recipe: record.provenance.recipe, origins: {}, output: "silent", resume: true },
     ...{ signal: stop.signal, replay: { step, onEvent } },
   });

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
+import { modelFolder } from "../run/hub-names.js";
 import { type ModelWeights, openWeights } from "../weights/weight-index.js";
 import { readConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
@@ -23,13 +24,15 @@ export interface LoadOptions {
 
 /**
  * Loads a model folder in the Hugging Face layout: safetensors or PyTorch files, one or sharded.
+ * @param name a folder, or the hub's name of a model that has been fetched (`fetchModel`)
  * @throws {ModelError} when the folder, its config or its weights are not what they should be
  */
-export function loadModel(folder: string, options: LoadOptions = {}): LanguageModel {
+export function loadModel(name: string, options: LoadOptions = {}): LanguageModel {
+  const folder = modelFolder(name);
   if (!existsSync(folder)) {
     throw new ModelError("ERR_MODEL_FOLDER", "the model folder does not exist.", {
       where: folder,
-      fix: "check the path; a model is a folder with config.json and weights.",
+      fix: "check the path; a model is a folder with config.json and weights, or org/name on the hub.",
     });
   }
   const { config } = readConfig(folder);
@@ -52,7 +55,8 @@ export function loadModel(folder: string, options: LoadOptions = {}): LanguageMo
  * The weights of a model folder one after the other, in the precision of its files.
  * @returns names and tensors; each tensor belongs to the caller
  */
-export function* readModelWeights(folder: string): Generator<readonly [string, Tensor]> {
+export function* readModelWeights(name: string): Generator<readonly [string, Tensor]> {
+  const folder = modelFolder(name);
   const weights = openWeights(folder);
   const shapes = weightShapes(readConfig(folder).config);
   for (const file of weights.files) yield* readFile(weights, file, shapes);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { modelFolder } from "../run/hub-names.js";
 import { configFile } from "./config.js";
 import type { LanguageModel } from "./language-model.js";
 
@@ -48,9 +49,10 @@ export type Companions = ReadonlyMap<string, Uint8Array>;
  * @param chatTemplate what rows are rendered with: it travels with the model even when the base had none of its own, or
  *   other software would prompt the model differently
  */
-export function readCompanions(folder: string, chatTemplate?: string): Companions {
-  const present = COMPANIONS.filter((name) => existsSync(join(folder, name)));
-  const files = new Map<string, Uint8Array>(present.map((name) => [name, readFileSync(join(folder, name))]));
+export function readCompanions(name: string, chatTemplate?: string): Companions {
+  const folder = modelFolder(name);
+  const present = COMPANIONS.filter((file) => existsSync(join(folder, file)));
+  const files = new Map<string, Uint8Array>(present.map((file) => [file, readFileSync(join(folder, file))]));
   if (chatTemplate === undefined) return files;
   const config = JSON.parse(files.get("tokenizer_config.json")?.toString() ?? "{}") as Record<
     string,

@@ -20,7 +20,7 @@ const beta = z.number().min(0).lt(1);
 
 export const knobs = {
   model: knob(z.string().min(1), {
-    help: "Model folder in the Hugging Face layout.",
+    help: "Model folder in the Hugging Face layout, or org/name[@revision] on a hub.",
     group: data,
     placeholder: "folder",
     alsoKnownAs: ["model_name_or_path", "base_model", "checkpoint"],

@@ -1,3 +1,4 @@
+import { modelFolder } from "../run/hub-names.js";
 import type { AddedAround } from "./post-processor.js";
 import { addedAround } from "./post-processor.js";
 import type { SpecialMatcher } from "./special-tokens.js";
@@ -56,11 +57,11 @@ export interface Tokenizer {
 }
 
 /**
- * Loads the tokenizer of a model folder.
+ * Loads the tokenizer of a model folder, or of a fetched model by its name on the hub.
  * @throws {DataError} ERR_TOKENIZER_MISSING, ERR_TOKENIZER_INVALID
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  return new FolderTokenizer(await readTokenizerFiles(folder));
+  return new FolderTokenizer(await readTokenizerFiles(modelFolder(folder)));
 }
 
 interface Part {

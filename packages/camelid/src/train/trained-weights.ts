@@ -7,6 +7,7 @@ import { addLora, type LoraAdapter, type LoraSettings } from "../adapters/lora.j
 import type { LanguageModel } from "../model/language-model.js";
 import { type Companions, saveModel } from "../model/save.js";
 import { folderWeightsHash } from "../model/weights-hash.js";
+import { modelFolder } from "../run/hub-names.js";
 import type { Start } from "./start.js";
 
 export interface TrainedWeights {
@@ -46,7 +47,7 @@ export function trainedWeights(
       sha256 ??= folderWeightsHash(start.modelFolder);
       mkdirSync(folder, { recursive: true });
       for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
-      saveAdapter(adapter, folder, { model: resolve(start.modelFolder), sha256 });
+      saveAdapter(adapter, folder, { model: resolve(modelFolder(start.modelFolder)), sha256 });
     },
   };
 }

@@ -1,9 +1,10 @@
-import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelError, SettingsError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../run/atomic-write.js";
 import { cacheDirectory } from "../run/cache-directory.js";
+import { type HubName, isCommit, knownCommit, parseHubName, repositoryFolder } from "../run/hub-names.js";
 import { type HubFile, listRevision } from "./hub-api.js";
 import { downloadBlob } from "./hub-download.js";
 import type { HubClient } from "./hub-request.js";
@@ -51,7 +52,7 @@ export interface ResolvedModel {
  */
 export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   if (existsSync(name) && statSync(name).isDirectory()) return { folder: name };
-  return await resolveRepository(parseHubId(name), modelFiles, options);
+  return await resolveRepository(hubName(name), modelFiles, options);
 }
 
 export interface ResolvedRepository {
@@ -71,16 +72,16 @@ export async function resolveRepository(
 ): Promise<ResolvedRepository> {
   const { env = process.env } = options;
   const key = variant === undefined ? id : `${id}--${variant}`;
-  const repository = join(options.cache ?? cacheDirectory(), "hub", key.replaceAll("/", "--"));
+  const repository = repositoryFolder(key, options.cache ?? cacheDirectory());
   const snapshot = (commit: string) => join(repository, "snapshots", commit);
   const ref = join(repository, "refs", encodeURIComponent(revision));
-  const pinned = /^[0-9a-f]{40}$/.test(revision);
+  const pinned = isCommit(revision);
 
   if (pinned && existsSync(snapshot(revision))) {
     return { folder: snapshot(revision), hub: { id, revision, commit: revision } };
   }
   if (options.offline ?? isSet(env.HF_HUB_OFFLINE)) {
-    const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
+    const commit = knownCommit(repository, revision) ?? revision;
     if (existsSync(snapshot(commit))) return { folder: snapshot(commit), hub: { id, revision, commit } };
     throw new ModelError("ERR_HUB_OFFLINE", `${id} is not in the cache, and the network is switched off.`, {
       where: repository,
@@ -148,10 +149,9 @@ function linkOrCopy(from: string, to: string): void {
 }
 
 /** @throws {ModelError} when this is neither a name on the hub nor a folder */
-function parseHubId(name: string): { id: string; revision: string } {
-  const match = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?$/.exec(name);
-  const [, id, revision = "main"] = match ?? [];
-  if (id !== undefined && !name.includes("..")) return { id, revision };
+function hubName(name: string): HubName {
+  const parsed = parseHubName(name);
+  if (parsed !== undefined) return parsed;
   throw new ModelError("ERR_MODEL_NAME", `there is no folder "${name}", and it is not a name on the hub.`, {
     where: name,
     fix: "give a folder that exists, or org/name, or org/name@revision such as allenai/tulu-2-7b@main.",

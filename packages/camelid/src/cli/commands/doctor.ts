@@ -7,6 +7,7 @@ import { knobs } from "../../settings/knobs.js";
 import type { Recipe } from "../../settings/recipe.js";
 import { engineChecks } from "../doctor/engine-checks.js";
 import { systemChecks } from "../doctor/system-checks.js";
+import { fetchNamedModels } from "../fetch-models.js";
 import { loadBuiltRecipe } from "../load-recipe.js";
 import { addKnobOptions, addSettingsOptions, recipeSettings } from "../recipe-command.js";
 
@@ -79,10 +80,8 @@ async function preflightOf(called: Command, sft: Recipe, seconds: number | undef
   const resolved = recipeSettings("doctor", recipe, called, settingsShape(settings));
   // Loads libtorch: only now is it known to load.
   const { preflightOfSettings } = await import("../doctor/preflight-checks.js");
-  return preflightOfSettings(
-    resolved.settings as unknown as Parameters<typeof preflightOfSettings>[0],
-    seconds,
-  );
+  const fetched = await fetchNamedModels(resolved.settings, { mode: "lines" });
+  return preflightOfSettings(fetched as unknown as Parameters<typeof preflightOfSettings>[0], seconds);
 }
 
 const failed = ({ checks }: CheckSection): boolean => checks.some(({ status }) => status === "fail");

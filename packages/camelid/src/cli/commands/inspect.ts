@@ -8,7 +8,9 @@ import type { TokenVariant } from "../../data/tokenize-segments.js";
 import { DataError, SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { checkOutputFile } from "../../run/output-file.js";
+import { outputMode } from "../../run/progress.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
+import { fetchWithProgress } from "../fetch-models.js";
 import { renderFindings } from "../inspect/findings.js";
 import { inspectPage } from "../inspect/inspect-page.js";
 import { findingLine, terminalLegend, terminalView } from "../inspect/terminal-view.js";
@@ -34,7 +36,10 @@ export function command(): Command {
       "Shows rows as the trainer gets them: every token, who wrote it, and whether it carries loss.",
     )
     .requiredOption("--data <file>", "JSONL of conversations, JSON array, or either as .gz")
-    .requiredOption("--model <folder>", "model folder; only its tokenizer and chat template are read")
+    .requiredOption(
+      "--model <name>",
+      "model folder, or org/name on a hub; its tokenizer and chat template are read",
+    )
     .option("--out <file>", "HTML file to write", "inspect.html")
     .option("--rows <n>", "rows in the HTML file; the terminal shows the first 3", positiveInteger, 20)
     .option("--from <n>", "first row, counted from 1", positiveInteger, 1)
@@ -58,7 +63,8 @@ export function command(): Command {
 
 async function inspect(options: InspectOptions): Promise<void> {
   if (!options.json) checkOutputFile(options.out, [options.data]);
-  const tokenizer = await loadTokenizer(options.model);
+  const model = await fetchWithProgress(options.model, { mode: outputMode(options.json ?? false) });
+  const tokenizer = await loadTokenizer(model);
   const { rows: conversations, skipped } = await readConversations(options.data, options);
   const rendered = await renderConversations(conversations, tokenizer, options);
   const chosen = chooseRows(conversations, options);

@@ -9,6 +9,7 @@ import type { Mixture } from "../../data/mixture.js";
 import { DataError, SettingsError } from "../../errors.js";
 import { Interrupt } from "../../run/interrupt.js";
 import { outputMode, Progress } from "../../run/progress.js";
+import { fetchNamedModels } from "../fetch-models.js";
 
 interface MixFlags {
   preset?: "tulu2" | "tulu1";
@@ -42,7 +43,10 @@ export function command(): Command {
     .option("--config <file>", "mixture of your own")
     .option("--sources <dir>", "raw files of the preset, one folder per source")
     .requiredOption("--out <dir>", "folder to write; with --explain, the mixture to ask")
-    .option("--tokenizer <dir>", "folder with tokenizer.json: splits by tokens, token quotas, lengths")
+    .option(
+      "--tokenizer <dir>",
+      "folder with tokenizer.json, or org/name on a hub: splits by tokens, token quotas, lengths",
+    )
     .addOption(
       new Option("--filter <mode>", "keyword filter; tulu2 has substring, quirks included").choices([
         "substring",
@@ -87,13 +91,17 @@ async function build(flags: MixFlags): Promise<void> {
   const { mix } = await import("../../data/mix/mix.js");
   const { mixture: found, missing, released } = await mixtureOf(flags);
   const mixture = withSwitches(found, flags);
+  const fetched = await fetchNamedModels(
+    flags.tokenizer === undefined ? {} : { tokenizer: flags.tokenizer },
+    { mode: outputMode(flags.json) },
+  );
   using progress = new Progress({ label: "mix", unit: "row", mode: outputMode(flags.json) });
   let before = 0;
   let current = "";
   let currentRows = 0;
   const options: MixOptions = {
     out: flags.out,
-    ...(flags.tokenizer !== undefined && { tokenizer: flags.tokenizer }),
+    ...fetched,
     countTokens: flags.lengths,
     onBad: flags.onBad === "skip" ? "skip" : "stop",
     allowFewer: flags.allowMissing,
