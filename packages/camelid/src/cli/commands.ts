@@ -60,6 +60,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/logprobs.js"),
   },
   {
+    name: "studio",
+    summary: "look at runs, mixtures and evaluations in the browser",
+    group: "Look",
+    load: () => import("./commands/studio.js"),
+  },
+  {
     name: "report",
     summary: "write report.html of a run, also of one that is still going on",
     group: "Look",

@@ -43,6 +43,34 @@ export function inspectRow(row: RenderedRow, number: number, tokenizer: Tokenize
   return { number, dataset, id, tokens, trainedTokens, tokensCut, answersLost };
 }
 
+/**
+ * Why a token carries loss, or does not, in a sentence.
+ * @param inPair only the last answer of each side of a pair is trained
+ */
+export function labelReason(
+  { role, trained, special }: InspectedToken,
+  index: number,
+  inPair: boolean,
+): string {
+  if (trained && special) return "ends the answer: the model learns to stop here";
+  if (trained) return "part of the answer: the model learns to say it";
+  if (index === 0) return "the first token: nothing comes before it to predict it from";
+  switch (role) {
+    case "system":
+      return "instructions to the model: read, not learned";
+    case "user":
+      return "written by the user: read, not learned";
+    case "assistant":
+      return inPair
+        ? "an answer before the last one: part of the prompt that both sides share"
+        : "said by the assistant, but outside what the template trains";
+    case "template":
+      return special
+        ? "a mark that the template sets"
+        : "put there by the chat template, the same in every row";
+  }
+}
+
 export function tokenRuns(tokens: readonly InspectedToken[]): TokenRun[] {
   const runs: TokenRun[] = [];
   for (const token of tokens) {

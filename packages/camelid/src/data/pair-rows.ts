@@ -66,7 +66,7 @@ export async function readPairRows(
   const pairs: PairRow[] = [];
   const lost: DataError[] = [];
   rows.forEach((row, i) => {
-    const whole = joinSides(row, rendered[2 * i]!, rendered[2 * i + 1]!);
+    const whole = pairSides(row, rendered[2 * i]!, rendered[2 * i + 1]!);
     const pair = cutPair(whole, maxSeqLen);
     if (pair instanceof DataError) {
       lost.push(pair);
@@ -83,7 +83,8 @@ export async function readPairRows(
 
 type Joined = PairRow & { where: string };
 
-function joinSides(row: PreferenceRow, chosen: RenderedRow, rejected: RenderedRow): Joined {
+/** Two rendered conversations as one pair: the common prompt found, labels on the last answers only. */
+export function pairSides(row: PreferenceRow, chosen: RenderedRow, rejected: RenderedRow): Joined {
   const where = describeOrigin(row.origin);
   const starts = [chosen, rejected].map((side) => trainedRuns(side).at(-1)?.start ?? 0);
   const promptTokens = Math.min(...starts);

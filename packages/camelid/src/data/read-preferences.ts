@@ -33,7 +33,7 @@ export async function readPreferences(
   let index = 0;
   for await (const { origin, parse } of readRows(file)) {
     try {
-      rows.push({ ...pairOf(parse(), origin, stem, index), origin });
+      rows.push({ ...parsePreference(parse(), origin, stem, index), origin });
     } catch (error) {
       if (onBad === "error" || !(error instanceof DataError)) throw error;
       skipped.push(error);
@@ -50,7 +50,16 @@ export async function readPreferences(
   return { rows, skipped };
 }
 
-function pairOf(value: unknown, origin: RowOrigin, stem: string, row: number): PreferencePair {
+/**
+ * One row of a file of preferences. @param stem names a row without `dataset`; `row` counts from 0
+ * @throws {DataError} as {@link readPreferences}
+ */
+export function parsePreference(
+  value: unknown,
+  origin: RowOrigin,
+  stem: string,
+  row: number,
+): PreferencePair {
   const where = describeOrigin(origin);
   const dataset = (value as { dataset?: unknown } | null)?.dataset;
   const { conversations, dropped } = atRow(where, () => {

@@ -76,6 +76,24 @@ export async function readLineage(path: string): Promise<Lineage> {
   return { header, rowsOfStep, brokenLines };
 }
 
+/**
+ * The rows of one step, without reading all steps into memory first: a long run's file has tens of megabytes.
+ * @returns undefined where the file does not have the step, or a resume made it void
+ */
+export async function readRowsOfStep(path: string, step: number): Promise<number[] | undefined> {
+  const bytes = await readFile(path);
+  const start = bytes.lastIndexOf(`\n${step}: `);
+  const end = start < 0 ? -1 : bytes.indexOf(0x0a, start + 1);
+  if (end < 0) return undefined; // not there, or cut: its last number may lack digits
+  const mark = "\n# resumed after step ";
+  for (let at = bytes.indexOf(mark, end); at >= 0; at = bytes.indexOf(mark, at + 1)) {
+    if (Number.parseInt(bytes.toString("latin1", at + mark.length, at + mark.length + 16), 10) < step)
+      return undefined;
+  }
+  const line = bytes.toString("latin1", start + 1, end);
+  return /^\d+:( \d+)+$/.test(line) ? line.split(" ").slice(1).map(Number) : undefined;
+}
+
 /** The steps that trained on a row, in order. */
 export function stepsOfRow({ rowsOfStep }: Lineage, row: number): number[] {
   return [...rowsOfStep].filter(([, rows]) => rows.includes(row)).map(([step]) => step);

@@ -48,6 +48,20 @@ export function lockRun(run: string): () => void {
   }
 }
 
+/**
+ * Who writes a run, for those who only look: `alive` with its process, `elsewhere` for another machine's, of which
+ * nothing is known but its name, or `nobody`.
+ */
+export function runHolder(
+  run: string,
+): { kind: "alive"; pid: number } | { kind: "elsewhere"; host: string } | { kind: "nobody" } {
+  const holder = readHolder(join(run, lockName));
+  if (holder === undefined) return { kind: "nobody" };
+  if (holder.host !== hostname()) return { kind: "elsewhere", host: holder.host };
+  const own: Holder = { host: hostname(), pid: process.pid, started: undefined };
+  return isAlive(holder, own) ? { kind: "alive", pid: holder.pid } : { kind: "nobody" };
+}
+
 /** Whether the holder can be seen to live. Of processes on other machines nothing is known. */
 function isAlive({ host, pid, started }: Holder, own: Holder): boolean {
   if (host !== own.host) return false;

@@ -1,0 +1,203 @@
+/**
+ * What the Studio's server says to the browser, and nothing of how. `packages/studio` imports these types only, so that
+ * both sides are checked against one description.
+ */
+
+/** JSON has no NaN: such numbers travel as these words. */
+export type AnyNumber = number | "NaN" | "Infinity" | "-Infinity";
+
+export interface ApiError {
+  error: { code: string; message: string; where?: string; fix?: string };
+}
+
+/** What the folders hold. Ids are paths below the roots; only ids from here are answered. */
+export interface Catalog {
+  roots: { label: string; path: string }[];
+  runs: RunSummary[];
+  mixes: MixSummary[];
+  evals: EvalSummary[];
+  models: ModelSummary[];
+  /** Row files that belong to no mixture. */
+  files: FileSummary[];
+  /** More folders than are looked at: sentences for people. */
+  notes: string[];
+}
+
+/** `running`: a living process holds the run; `cut`: nobody does and it never ended. */
+export type RunStatus =
+  | "running"
+  | "completed"
+  | "interrupted"
+  | "failed"
+  | "cut"
+  | "empty"
+  | "newer"
+  | "broken";
+
+export interface RunSummary {
+  id: string;
+  recipe: string;
+  status: RunStatus;
+  step: number;
+  totalSteps: number | null;
+  loss: AnyNumber | null;
+  startedAt: string | null;
+  /** Of the last change, for order. */
+  changedAt: string;
+  model: string | null;
+  data: string | null;
+  /** A few losses from start to end; null where one was not a number. */
+  sparkline: (number | null)[];
+}
+
+export interface MixSummary {
+  id: string;
+  name: string;
+  rows: number;
+  sources: number;
+  madeAt: string | null;
+  /** Pairs or conversations, by the first row. */
+  kind: RowKind;
+}
+
+export type RowKind = "conversations" | "pairs" | "other";
+
+export interface FileSummary {
+  id: string;
+  kind: RowKind;
+  sizeBytes: number;
+  changedAt: string;
+}
+
+export interface EvalSummary {
+  id: string;
+  model: string;
+  madeAt: string | null;
+  tasks: { name: string; value: number | null; metric: string }[];
+}
+
+export interface ModelSummary {
+  id: string;
+  kind: "model" | "adapter";
+  /** Of an adapter: the model it was trained on. */
+  base: string | null;
+  /** The run whose `final` or checkpoint it is. */
+  run: string | null;
+  modelType: string | null;
+}
+
+export interface RunDetail {
+  summary: RunSummary;
+  /** Flat, in the order of settings.json. */
+  settings: { key: string; value: string; origin: string; isDefault: boolean }[];
+  environment: Record<string, string | number | boolean>;
+  notes: string[];
+  warnings: { step: number | null; message: string; code: string }[];
+  samples: { step: number; prompt: string; text: string; reference: string | null }[];
+  checkpoints: { step: number; path: string; sizeBytes: number | null; time: string }[];
+  resumes: { fromStep: number; time: string; changed: string[] }[];
+  error: { code: string | null; message: string } | null;
+  durationMs: number | null;
+  trainedTokens: number;
+  tokensPerSecond: number | null;
+  /** Names of every series there is, in the order to show them. */
+  series: SeriesName[];
+  hasLineage: boolean;
+  /** Whether this process may stop it, or could resume it. */
+  canStop: boolean;
+  canResume: boolean;
+}
+
+/** `loss`, `lr`, `grad_norm`, `tokens_per_second`, `source/NAME`, `eval/NAME`, or a metric such as `rewards/margins`. */
+export interface SeriesName {
+  key: string;
+  count: number;
+}
+
+/** Series cut into buckets of steps of one width; one column per bucket, null where there is nothing. */
+export interface SeriesReply {
+  /** Changes whenever the run has grown. */
+  version: string;
+  status: RunStatus;
+  firstStep: number;
+  lastStep: number;
+  from: number;
+  to: number;
+  /** Steps in a bucket; 1 means every step. */
+  width: number;
+  /** The step in the middle of each bucket. */
+  x: number[];
+  series: Record<string, Bucketed>;
+}
+
+export interface Bucketed {
+  mean: (number | null)[];
+  /** Only where buckets hold more than one step. */
+  low?: (number | null)[];
+  high?: (number | null)[];
+  /** The step of the highest value of each bucket: where a click on a spike leads. */
+  peak?: (number | null)[];
+  /** Exponential mean over all steps before, taken before bucketing. */
+  smooth?: (number | null)[];
+  /** Steps whose value is not a finite number; at most 50, and how many in all. */
+  bad: { step: number; value: string }[];
+  badCount: number;
+}
+
+export interface StepDetail {
+  step: number;
+  numbers: { name: string; value: AnyNumber }[];
+  /** In the order they were trained. */
+  rows: StepRow[];
+  /** Why rows cannot be shown, or what to keep in mind. */
+  notes: string[];
+}
+
+export interface StepRow {
+  /** Line or item of the data file, from 0. */
+  place: number;
+  dataset: string;
+  id: string;
+  preview: string;
+  trainedTokens: number | null;
+  tokens: number | null;
+}
+
+/** A row of any file: what it says and, with a tokenizer, what the trainer makes of it. */
+export interface RowView {
+  place: number;
+  dataset: string;
+  id: string;
+  kind: RowKind;
+  /** One for a conversation; `chosen` and `rejected` for a pair. */
+  sides: RowSide[];
+  /** Other keys of the row, as JSON. */
+  extra: Record<string, string>;
+  /** The row as it stands in the file. */
+  raw: string;
+  problem: ApiError["error"] | null;
+}
+
+export interface RowSide {
+  name: "conversation" | "chosen" | "rejected";
+  messages: { role: string; content: string }[];
+  tokens: TokenView | null;
+}
+
+/** Columns of equal length, one entry a token. */
+export interface TokenView {
+  ids: number[];
+  texts: string[];
+  /** Index into `roles`. */
+  role: number[];
+  /** 1 where the token carries loss. */
+  trained: number[];
+  special: number[];
+  /** Index into `reasons`. */
+  reason: number[];
+  roles: string[];
+  reasons: string[];
+  trainedTokens: number;
+  tokensCut: number;
+  answersLost: number;
+}

@@ -1,0 +1,93 @@
+/** What every part of the server shares: the roots, and a few things that are costly to make twice. */
+import { statSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
+import type { Catalog } from "./api.js";
+import { readCatalog } from "./catalog.js";
+import { NotFound } from "./failures.js";
+import type { Roots } from "./roots.js";
+import { Keep } from "./rows/keep.js";
+import { openRowFile, type RowFile } from "./rows/row-file.js";
+import { RunLog } from "./runs/run-log.js";
+
+export class StudioContext {
+  readonly #tokenizers = new Keep<Promise<Tokenizer>>(8);
+  readonly #rowFiles = new Keep<Promise<RowFile>>(12);
+  readonly #logs = new Keep<RunLog>(40);
+  #catalog: { at: number; catalog: Catalog } | undefined;
+
+  constructor(readonly roots: Roots) {}
+
+  /** A second old at most; several views ask for it at once. */
+  catalog(): Catalog {
+    if (this.#catalog === undefined || performance.now() - this.#catalog.at > 1000) {
+      const catalog = readCatalog(this.roots);
+      this.#catalog = { at: performance.now(), catalog };
+    }
+    return this.#catalog.catalog;
+  }
+
+  /** Something just changed: the next question looks again. */
+  forget(): void {
+    this.#catalog = undefined;
+  }
+
+  /** @throws {NotFound} */
+  folder(id: string): string {
+    const path = this.roots.pathOf(id);
+    if (path !== undefined && statSync(path).isDirectory()) return path;
+    throw new NotFound(`there is no "${id}" in the folders that the Studio was opened on.`);
+  }
+
+  /** @throws {NotFound} */
+  file(id: string): string {
+    const path = this.roots.pathOf(id);
+    if (path !== undefined && statSync(path).isFile()) return path;
+    throw new NotFound(`there is no "${id}" in the folders that the Studio was opened on.`);
+  }
+
+  /** A file of a folder, unless a symbolic link leads it out of the roots. */
+  fileIn(folder: string, ...names: string[]): string | undefined {
+    return this.roots.inside(join(folder, ...names));
+  }
+
+  log(folder: string): RunLog {
+    const path = this.fileIn(folder, "events.jsonl") ?? join(folder, "events.jsonl.missing");
+    const log = this.#logs.get(path, () => new RunLog(path));
+    log.update();
+    return log;
+  }
+
+  tokenizer(folder: string): Promise<Tokenizer> {
+    return this.#tokenizers.get(folder, () => {
+      const loading = loadTokenizer(folder);
+      loading.catch(() => this.#tokenizers.delete(folder));
+      return loading;
+    });
+  }
+
+  rowFile(path: string): Promise<RowFile> {
+    const { size, mtimeMs } = statSync(path);
+    const key = `${path} ${size} ${mtimeMs}`;
+    return this.#rowFiles.get(key, () => {
+      const opening = openRowFile(path);
+      opening.catch(() => this.#rowFiles.delete(key));
+      return opening;
+    });
+  }
+
+  /**
+   * A path as a run's settings have it. Relative ones meant the folder that the command ran in, which may be this one, a
+   * root, or a folder above the run.
+   */
+  locate(text: string, near: string): string | undefined {
+    if (isAbsolute(text)) return exists(text) ? text : undefined;
+    const starts = [process.cwd(), ...this.roots.roots.flatMap(({ path }) => [path, dirname(path)])];
+    for (let folder = near; folder !== dirname(folder); folder = dirname(folder)) starts.push(folder);
+    return starts.map((start) => resolve(start, text)).find(exists);
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,79 @@
+/** The Studio's server: the app's files, and the API behind the guard. */
+import { randomBytes } from "node:crypto";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import { SettingsError } from "../errors.js";
+import { appFiles, studioAppFolder } from "./app-files.js";
+import { StudioContext } from "./context.js";
+import { NotFound, reply } from "./failures.js";
+import { guard } from "./guard.js";
+import { Roots } from "./roots.js";
+import { runRoutes } from "./runs/routes.js";
+
+export interface StudioOptions {
+  /** Folders to show; nothing outside of them is served. */
+  roots: readonly string[];
+  /** 0 takes any free one. */
+  port?: number;
+}
+
+export interface Studio extends AsyncDisposable {
+  /** Address with the key; whoever has it may look, chat and train. */
+  readonly url: string;
+}
+
+/**
+ * Serves the Studio on loopback.
+ * @throws {SettingsError} `ERR_STUDIO_ROOT`, `ERR_STUDIO_PORT`; {InternalError} when the app is not built
+ */
+export async function startStudio({ roots, port = 0 }: StudioOptions): Promise<Studio> {
+  const files = appFiles(studioAppFolder());
+  const studio = new StudioContext(new Roots(roots));
+  const app = new Hono();
+  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  const taken = await listen(server, port);
+  const token = randomBytes(24).toString("base64url");
+
+  app.use(guard({ token, port: taken }));
+  app.onError(reply);
+  app.use(files);
+  app.route("/api", apiRoutes(studio));
+  app.notFound((context) => reply(new NotFound("there is nothing here."), context));
+
+  return {
+    url: `http://127.0.0.1:${taken}/?token=${token}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function apiRoutes(studio: StudioContext): Hono {
+  const api = new Hono();
+  api.get("/catalog", (context) => context.json(studio.catalog()));
+  api.route("/runs", runRoutes(studio));
+  return api;
+}
+
+/** Loopback only: what the Studio may do is not for the network. */
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, refuse) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      refuse(
+        new SettingsError(
+          "ERR_STUDIO_PORT",
+          `port ${port} cannot be used (${cause.code ?? cause.message}).`,
+          {
+            where: `127.0.0.1:${port}`,
+            fix: "choose another with --port, or leave it out.",
+            cause,
+          },
+        ),
+      );
+    });
+    server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  });
+}

@@ -1,0 +1,7 @@
+import type { Catalog } from "../api.ts";
+import { Page } from "../parts/blocks.tsx";
+import type { Route } from "../router.tsx";
+
+export function ChatView(_props: { route: Route; catalog: Catalog; reload?: () => void }) {
+  return <Page title="ChatView">{null}</Page>;
+}

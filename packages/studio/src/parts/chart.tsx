@@ -1,0 +1,258 @@
+/**
+ * Lines over steps. Drag to look closer, double-click to see all, click a point to open its step; with the keyboard, arrow
+ * keys read values and Enter opens.
+ */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import { number } from "../format.ts";
+import { useWidth } from "../hooks.ts";
+import { color, onThemeChange } from "../theme.ts";
+
+export interface Line {
+  name: string;
+  /** 1 to 8. */
+  tint: number;
+  /** Bold: the mean that is read. */
+  values: readonly (number | null)[];
+  /** Drawn faintly behind, where there is a smoothed line. */
+  behind?: readonly (number | null)[] | undefined;
+  low?: readonly (number | null)[] | undefined;
+  high?: readonly (number | null)[] | undefined;
+  bad?: { step: number; value: string }[];
+  badCount?: number;
+  dash?: boolean;
+  /** Few values, far apart: shown as points that a line joins. */
+  sparse?: boolean;
+}
+
+export interface ChartProps {
+  title: string;
+  unit?: string | undefined;
+  x: readonly number[];
+  lines: readonly Line[];
+  height?: number;
+  fromZero?: boolean;
+  log?: boolean;
+  /** Charts of one group move their cursors together. */
+  sync?: string;
+  onPick?: ((index: number) => void) | undefined;
+  onZoom?: ((from: number, to: number) => void) | undefined;
+  onReset?: (() => void) | undefined;
+}
+
+export function Chart(props: ChartProps) {
+  const { title, unit, x, lines, height = 150 } = props;
+  const [area, width] = useWidth<HTMLElement>();
+  const [off, setOff] = useState<ReadonlySet<string>>(new Set());
+  const holder = useRef<HTMLDivElement>(null);
+  const reading = useRef<HTMLSpanElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const latest = useRef(props);
+  latest.current = props;
+  const shown = lines.filter(({ name }) => !off.has(name));
+  const shape = JSON.stringify([shown.map((line) => [line.name, line.tint, !!line.behind, !!line.low, line.sparse, line.dash]), props.log, props.fromZero, height]);
+  const [themeTurn, setThemeTurn] = useState(0);
+  useEffect(() => onThemeChange(() => setThemeTurn((n) => n + 1)), []);
+
+  const data = useMemo(() => plotData(x, shown), [x, lines, off]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a plot is made anew when its shape changes, not when its data do
+  useEffect(() => {
+    if (holder.current === null || width === 0) return;
+    const read = (index: number | null | undefined) => {
+      if (reading.current !== null) reading.current.innerHTML = "";
+      if (index === null || index === undefined || reading.current === null) return;
+      tell(reading.current, latest.current, index, off);
+    };
+    const made = new uPlot(plotOptions(latest.current, shown, width, height, read), data, holder.current);
+    plot.current = made;
+    const stop = watchClicks(made, (index) => latest.current.onPick?.(index), () => latest.current.onReset?.());
+    return () => {
+      stop();
+      made.destroy();
+      plot.current = undefined;
+    };
+  }, [shape, width === 0, themeTurn]);
+  useEffect(() => plot.current?.setData(data), [data]);
+  useEffect(() => {
+    if (width > 0) plot.current?.setSize({ width, height });
+  }, [width, height]);
+
+  const onKey = (event: KeyboardEvent) => {
+    const moves: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, PageDown: 20, PageUp: -20 };
+    const now = plot.current?.cursor.idx ?? 0;
+    if (event.key === "Enter") props.onPick?.(now);
+    const move = moves[event.key];
+    if (move === undefined || plot.current === undefined) return;
+    event.preventDefault();
+    const index = Math.min(x.length - 1, Math.max(0, now + move));
+    plot.current.setCursor({ left: plot.current.valToPos(x[index]!, "x"), top: 0 });
+  };
+  const badCount = shown.reduce((sum, line) => sum + (line.badCount ?? 0), 0);
+  const firstBad = shown.flatMap(({ bad }) => bad ?? [])[0];
+  return (
+    <figure class="chart" ref={area}>
+      <header>
+        <h3>
+          {title}
+          {unit && <small>{unit}</small>}
+        </h3>
+        {lines.length > 1 && (
+          <span class="legend">
+            {lines.map(({ name, tint }) => (
+              <button type="button" key={name} aria-pressed={!off.has(name)} onClick={() => setOff(toggled(off, name))}>
+                <span class={`swatch t${tint}`} />
+                {name}
+              </button>
+            ))}
+          </span>
+        )}
+        {badCount > 0 && firstBad && (
+          <span class="nan">
+            {firstBad.value} at step {number(firstBad.step)}
+            {badCount > 1 && ` and ${badCount - 1} more`}
+          </span>
+        )}
+        <span class="reading" ref={reading} aria-live="polite" />
+      </header>
+      <div ref={holder} style={{ minHeight: `${height}px` }} tabIndex={0} role="img" aria-label={summary(props)} onKeyDown={onKey} />
+    </figure>
+  );
+}
+
+function toggled(set: ReadonlySet<string>, name: string): ReadonlySet<string> {
+  const next = new Set(set);
+  if (!next.delete(name)) next.add(name);
+  return next;
+}
+
+function plotData(x: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
+  const columns: (readonly (number | null)[])[] = [x];
+  for (const line of lines) {
+    if (line.low && line.high) columns.push(line.low, line.high);
+    if (line.behind) columns.push(line.behind);
+    columns.push(line.values);
+  }
+  return columns as unknown as uPlot.AlignedData;
+}
+
+function plotOptions(props: ChartProps, lines: readonly Line[], width: number, height: number, read: (index: number | null | undefined) => void): uPlot.Options {
+  const [soft, grid, bad] = [color("soft"), color("line"), color("bad")];
+  const series: uPlot.Series[] = [{}];
+  const bands: uPlot.Band[] = [];
+  for (const line of lines) {
+    const stroke = color(`c${line.tint}`);
+    const faint = stroke.replace("rgb(", "rgba(").replace(")", ", 0.32)");
+    const fill = stroke.replace("rgb(", "rgba(").replace(")", ", 0.16)");
+    if (line.low && line.high) {
+      const hidden = { width: 0, points: { show: false }, stroke: "transparent" };
+      series.push({ ...hidden }, { ...hidden });
+      bands.push({ series: [series.length - 1, series.length - 2], fill });
+    }
+    if (line.behind) series.push({ stroke: faint, width: 1, points: { show: false }, spanGaps: false });
+    const points = line.sparse ? { show: true, size: 5, fill: stroke } : { show: false };
+    series.push({ stroke, width: 1.6, points, spanGaps: line.sparse ?? false, ...(line.dash ? { dash: [5, 4] } : {}) });
+  }
+  return {
+    width,
+    height,
+    series,
+    bands,
+    legend: { show: false },
+    cursor: {
+      y: false,
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 6 },
+      ...(props.sync ? { sync: { key: props.sync } } : {}),
+    },
+    scales: {
+      x: { time: false },
+      y: props.log
+        ? { distr: 3 }
+        : { range: (_plot, low, high) => yRange(low, high, props.fromZero ?? false) },
+    },
+    padding: [8, 8, 0, 0],
+    axes: [
+      { stroke: soft, font: "11px ui-sans-serif, system-ui, sans-serif", grid: { show: false }, ticks: { stroke: grid, size: 4 }, size: 26, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString("en") : "")) },
+      { stroke: soft, font: "11px ui-sans-serif, system-ui, sans-serif", grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 52, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick, 3))) },
+    ],
+    hooks: {
+      setCursor: [(plot) => read(plot.cursor.idx)],
+      setSelect: [
+        (plot) => {
+          if (plot.select.width < 4) return;
+          props.onZoom?.(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"));
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+      draw: [(plot) => drawBad(plot, lines, bad)],
+    },
+  };
+}
+
+/** Steps whose value is not a number: a red line from top to bottom. */
+function drawBad(plot: uPlot, lines: readonly Line[], stroke: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.setLineDash([4, 3]);
+  ctx.lineWidth = devicePixelRatio;
+  for (const { step } of lines.flatMap(({ bad }) => bad ?? [])) {
+    const x = Math.round(plot.valToPos(step, "x", true));
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function yRange(low: number | null, high: number | null, fromZero: boolean): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const bottom = fromZero ? Math.min(0, low) : low;
+  const span = high - bottom || Math.abs(high) || 1;
+  return [bottom === 0 && fromZero ? 0 : bottom - span * 0.05, high + span * 0.06];
+}
+
+/** A press that did not move is a click; two are a wish to see everything. */
+function watchClicks(plot: uPlot, pick: (index: number) => void, reset: () => void): () => void {
+  const { over } = plot;
+  let from = 0;
+  const down = (event: MouseEvent) => {
+    from = event.clientX;
+  };
+  const click = (event: MouseEvent) => {
+    const index = plot.cursor.idx;
+    if (Math.abs(event.clientX - from) < 4 && index !== null && index !== undefined) pick(index);
+  };
+  over.addEventListener("mousedown", down);
+  over.addEventListener("click", click);
+  over.addEventListener("dblclick", reset);
+  return () => {
+    over.removeEventListener("mousedown", down);
+    over.removeEventListener("click", click);
+    over.removeEventListener("dblclick", reset);
+  };
+}
+
+function tell(place: HTMLElement, { x, lines }: ChartProps, index: number, off: ReadonlySet<string>): void {
+  const step = document.createElement("span");
+  step.textContent = `step ${number(Math.round(x[index] ?? 0))} `;
+  place.append(step);
+  const shown = lines.filter(({ name }) => !off.has(name));
+  for (const { name, values, behind } of shown.slice(0, 6)) {
+    const value = behind?.[index] ?? values[index];
+    const bold = document.createElement("b");
+    bold.textContent = number(value ?? null);
+    if (shown.length > 1) place.append(` ${name} `);
+    place.append(bold);
+  }
+}
+
+function summary({ title, unit, x, lines, onPick }: ChartProps): string {
+  const parts = lines.slice(0, 4).map(({ name, values }) => {
+    const finite = values.filter((value) => value !== null);
+    return finite.length === 0 ? `${name}: no values` : `${name} from ${number(finite[0]!)} to ${number(finite.at(-1)!)}`;
+  });
+  return `${title}${unit ? `, ${unit}` : ""}, steps ${x[0] ?? 0} to ${x.at(-1) ?? 0}: ${parts.join("; ")}. Arrow keys read values${onPick ? ", Enter opens a step" : ""}.`;
+}

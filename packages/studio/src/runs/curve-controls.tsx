@@ -1,0 +1,32 @@
+import { count } from "../format.ts";
+import { SMOOTHING, type Window } from "./series.ts";
+
+/** How the curves are looked at: smoothing, scale, and the way back to all steps. */
+export function CurveControls(props: { window: Window; onSmooth: (smooth: number) => void; log: boolean; onLog: (log: boolean) => void; onReset: () => void }) {
+  const { range, smooth } = props.window;
+  return (
+    <div class="fields">
+      <label>
+        Smooth
+        <select value={smooth} onChange={(event) => props.onSmooth(Number(event.currentTarget.value))}>
+          {SMOOTHING.map((n) => (
+            <option key={n} value={n}>
+              {n === 0 ? "not at all" : `over ${count(n)} steps`}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <input type="checkbox" checked={props.log} onChange={(event) => props.onLog(event.currentTarget.checked)} />
+        log scale
+      </label>
+      {range ? (
+        <button type="button" onClick={props.onReset}>
+          steps {count(Math.round(range.from))} to {count(Math.round(range.to))}: show all
+        </button>
+      ) : (
+        <span class="soft">Drag over a chart to look closer; click a point to see its rows.</span>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,53 @@
+/** The curves of a run, asked for as finely as the chart is wide, and followed while it goes on. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { get, part, type SeriesReply } from "../api.ts";
+import { useEvery } from "../hooks.ts";
+import type { Line } from "../parts/chart.tsx";
+
+export interface Window {
+  /** Undefined: all steps. */
+  range: { from: number; to: number } | undefined;
+  smooth: number;
+}
+
+export function useSeries(id: string, { range, smooth }: Window, points = 700): SeriesReply | undefined {
+  const [reply, setReply] = useState<SeriesReply>();
+  const version = useRef<string>(undefined);
+  const load = useCallback(
+    async (known?: string, signal?: AbortSignal) => {
+      if (id === "") return;
+      const query = { points, smooth, from: range?.from, to: range?.to, version: known };
+      const next = await get<SeriesReply | undefined>(`runs/${part(id)}/series`, query, signal);
+      if (next === undefined || signal?.aborted) return;
+      version.current = next.version;
+      setReply(next);
+    },
+    [id, range?.from, range?.to, smooth, points],
+  );
+  useEffect(() => {
+    const stop = new AbortController();
+    load(undefined, stop.signal).catch(() => {});
+    return () => stop.abort();
+  }, [load]);
+  const alive = reply === undefined || reply.status === "running" || reply.status === "empty";
+  useEvery(alive ? 1000 : 4000, () => void load(version.current).catch(() => {}));
+  return reply;
+}
+
+/** A series as a line: the smoothed mean in front of what it smooths. */
+export function lineOf(reply: SeriesReply, key: string, name: string, tint: number): Line | undefined {
+  const series = reply.series[key];
+  if (series === undefined) return undefined;
+  const values = series.mean.filter((value) => value !== null).length;
+  const sparse = values > 0 && values < 40 && reply.x.length > values * 2;
+  const common = { name, tint, low: series.low, high: series.high, bad: series.bad, badCount: series.badCount };
+  if (sparse) return { name, tint, values: series.mean, sparse, bad: series.bad, badCount: series.badCount };
+  return series.smooth === undefined ? { ...common, values: series.mean } : { ...common, values: series.smooth, behind: series.low ? undefined : series.mean };
+}
+
+export const SMOOTHING = [0, 10, 50, 200, 1000, 5000];
+
+/** About a fiftieth of the run, if it is long enough to need any. */
+export function usualSmoothing(steps: number): number {
+  return steps < 60 ? 0 : (SMOOTHING.findLast((n) => n <= Math.max(10, steps / 40)) ?? 10);
+}
