@@ -50,12 +50,16 @@ class DynamicMap {
   explicit DynamicMap(bool isSigned) {
     std::vector<float> all{0.0f, 1.0f};
     for (int e = 0; e < 7; e++) {
+      // In fp32, from the nearer end as torch.linspace does: the last bits are bitsandbytes' too.
       const int count = 1 << (isSigned ? e : e + 1);
-      const auto border = [&](int i) { return 0.1 + 0.9 * i / count; };
+      const double step = (1.0f - 0.1f) / static_cast<float>(count);
+      const auto border = [&](int i) {
+        return static_cast<float>(i < (count + 1) / 2 ? step * i + 0.1f : 1.0 - step * (count - i));
+      };
       for (int i = 0; i < count; i++) {
-        const auto mean = static_cast<float>((border(i) + border(i + 1)) / 2 * kPowersOfTen[e]);
-        all.push_back(mean);
-        if (isSigned) all.push_back(-mean);
+        const float value = (border(i) + border(i + 1)) / 2.0f * kPowersOfTen[e];
+        all.push_back(value);
+        if (isSigned) all.push_back(-value);
       }
     }
     std::sort(all.begin(), all.end());
@@ -84,7 +88,7 @@ class DynamicMap {
     return nearest > x ? std::nextafter(nearest, -std::numeric_limits<float>::infinity()) : nearest;
   }
 
-  static constexpr double kPowersOfTen[7] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0};
+  static constexpr float kPowersOfTen[7] = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f};
   std::array<float, 256> values_;
   std::array<Cell, 2 * kCells> cells_;
 };

@@ -66,11 +66,11 @@ export function grad(
  * the hook may use it and clear it. In the place of an earlier hook; `undefined` takes it away. Runs without recording.
  */
 export function onGradient(leaf: Tensor, hook: (() => void) | undefined): void {
-  if (hook === undefined) return native.setGradientHook(leaf.handle, null);
-  native.setGradientHook(leaf.handle, () => {
+  const called = (): void => {
     using _ = new TensorScope();
-    noGrad(hook);
-  });
+    noGrad(hook!);
+  };
+  native.setGradientHook(leaf.handle, hook === undefined ? null : called);
 }
 
 export interface CustomFunction {

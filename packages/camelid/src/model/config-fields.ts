@@ -24,6 +24,15 @@ const MAX_LAYERS = 4096;
 
 const dtypes = z.enum(["float32", "float16", "bfloat16"]);
 
+/** Of models stored in 4 bits; what else it holds concerns other kinds of quantisation. */
+const Nf4Quantization = z.looseObject({
+  quant_method: z.literal("bitsandbytes"),
+  load_in_4bit: z.literal(true),
+  load_in_8bit: z.literal(false).optional(),
+  bnb_4bit_quant_type: z.literal("nf4"),
+  bnb_4bit_quant_storage: z.literal("uint8").optional(),
+});
+
 /** What the computation depends on, and the one value that is supported where there is only one. */
 export const CommonFields = z.looseObject({
   model_type: z.string(),
@@ -51,7 +60,7 @@ export const CommonFields = z.looseObject({
   attention_dropout: z.literal(0).nullish(),
   pretraining_tp: z.literal(1).nullish(),
   partial_rotary_factor: z.literal(1).nullish(),
-  quantization_config: z.null().optional(),
+  quantization_config: Nf4Quantization.nullish(),
   sliding_window: z.null().optional(),
   use_sliding_window: z.literal(false).optional(),
   layer_types: z.array(z.literal("full_attention")).nullish(),

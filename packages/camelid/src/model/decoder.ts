@@ -43,12 +43,21 @@ export class Decoder implements LanguageModel {
   readonly #norm: Tensor;
   readonly #frequencies: Tensor;
 
-  /** @param weights every tensor of `weightShapes`, all of one dtype on one device; the model owns them from now on */
-  constructor(config: ModelConfig, weights: ReadonlyMap<string, Tensor>) {
+  /**
+   * @param weights every tensor of `weightShapes`, all of one dtype on one device; the model owns them from now on
+   * @param linears projections that are there already, by name: their weights need not be among `weights`
+   */
+  constructor(
+    config: ModelConfig,
+    weights: ReadonlyMap<string, Tensor>,
+    linears: ReadonlyMap<string, Linear> = new Map(),
+  ) {
     const weight = (name: string): Tensor => weights.get(name)!.named(name);
     this.config = config;
     this.#embedTokens = weight(EMBEDDING);
-    this.#layers = Array.from({ length: config.numHiddenLayers }, (_, i) => newLayer(config, i, weight));
+    this.#layers = Array.from({ length: config.numHiddenLayers }, (_, i) =>
+      newLayer(config, i, weight, linears),
+    );
     this.#norm = weight(FINAL_NORM);
     this.headWeight = config.tieWordEmbeddings ? this.#embedTokens : weight(HEAD);
     this.#frequencies = ropeFrequencies(config.headDim, config.ropeTheta, config.ropeScaling, this.device);
@@ -148,12 +157,20 @@ export class Decoder implements LanguageModel {
   }
 }
 
-function newLayer(config: ModelConfig, index: number, weight: (name: string) => Tensor): Layer {
+function newLayer(
+  config: ModelConfig,
+  index: number,
+  weight: (name: string) => Tensor,
+  given: ReadonlyMap<string, Linear>,
+): Layer {
   const projections = layerProjections(config);
   const linears = PROJECTION_KEYS.map((key) => {
     const name = layerName(index, PROJECTIONS[key]);
-    const bias = projections[key].bias ? weight(`${name}.bias`) : undefined;
-    return [key, denseLinear(name, weight(`${name}.weight`), bias)] as const;
+    const dense = (): Linear => {
+      const bias = projections[key].bias ? weight(`${name}.bias`) : undefined;
+      return denseLinear(name, weight(`${name}.weight`), bias);
+    };
+    return [key, given.get(name) ?? dense()] as const;
   });
   const norms = layerNorms(config).map(({ norm, name }) => [norm, weight(layerName(index, name))] as const);
   return {

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
+import { Nf4Linear } from "../nn/nf4-linear.js";
+import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { modelFolder } from "../run/hub-names.js";
 import { type ModelWeights, openWeights } from "../weights/weight-index.js";
 import { readConfig } from "./config.js";
@@ -10,6 +12,7 @@ import { Decoder } from "./decoder.js";
 import type { LanguageModel } from "./language-model.js";
 import { weightShapes } from "./layer-layout.js";
 import type { ModelConfig } from "./model-config.js";
+import { Nf4Projections, projectionShapes, storedNf4Tensors } from "./nf4-projections.js";
 
 export interface LoadOptions {
   device?: Device;
@@ -20,6 +23,11 @@ export interface LoadOptions {
    * file, which loads at once and shares memory between processes.
    */
   trainable?: boolean;
+  /**
+   * Keeps the projections in NF4. Each is quantised as soon as it is read, so that they are never all in memory in full
+   * precision. A folder that stores them so needs no such option.
+   */
+  quantize?: Nf4Settings | null;
 }
 
 /**
@@ -38,28 +46,41 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
   const { config } = readConfig(folder);
   const weights = openWeights(folder);
   const shapes = weightShapes(config);
-  checkWeights(weights, shapes, config);
+  const projections = projectionShapes(config);
+  const stored = storedNf4Tensors(weights, projections);
+  checkWeights(weights, shapes, config, stored);
+  const nf4 = new Nf4Projections(weights, projections, stored, options);
   const loaded = new Map<string, Tensor>();
   try {
-    for (const file of weights.files) {
-      for (const [name, tensor] of readFile(weights, file, shapes)) loaded.set(name, place(tensor, options));
-    }
-    return new Decoder(config, loaded);
+    const names = [...new Set([...shapes.keys(), ...stored.keys()])];
+    const dense = names.filter((name) => !nf4.wants(name));
+    for (const [name, tensor] of readTensors(weights, dense)) loaded.set(name, place(tensor, options));
+    const packed = names.filter((name) => nf4.wants(name));
+    for (const [name, tensor] of readOneByOne(weights, packed)) nf4.take(name, tensor);
+    nf4.finish();
+    const linears = new Map(
+      [...nf4.weights].map(([name, weight]) => {
+        const linear = name.slice(0, -".weight".length);
+        return [linear, new Nf4Linear(linear, weight, loaded.get(`${linear}.bias`))];
+      }),
+    );
+    return new Decoder(config, loaded, linears);
   } catch (error) {
     for (const tensor of loaded.values()) tensor.dispose();
+    nf4[Symbol.dispose]();
     throw error;
   }
 }
 
 /**
- * The weights of a model folder one after the other, in the precision of its files.
+ * The weights of a model folder one after the other, in the precision of its files; of 4-bit weights codes and statistics.
  * @returns names and tensors; each tensor belongs to the caller
  */
-export function* readModelWeights(name: string): Generator<readonly [string, Tensor]> {
-  const folder = modelFolder(name);
+export function* readModelWeights(folder: string): Generator<readonly [string, Tensor]> {
   const weights = openWeights(folder);
-  const shapes = weightShapes(readConfig(folder).config);
-  for (const file of weights.files) yield* readFile(weights, file, shapes);
+  const { config } = readConfig(folder);
+  const stored = storedNf4Tensors(weights, projectionShapes(config));
+  yield* readOneByOne(weights, [...new Set([...weightShapes(config).keys(), ...stored.keys()])]);
 }
 
 /** Old checkpoints store rotary frequencies, and tied ones a copy of the embedding: neither is read. */
@@ -71,10 +92,11 @@ function checkWeights(
   weights: ModelWeights,
   shapes: ReadonlyMap<string, readonly number[]>,
   config: ModelConfig,
+  stored: ReadonlyMap<string, string>,
 ): void {
   const missing = [...shapes.keys()].filter((name) => !weights.entries.has(name));
   const unexpected = [...weights.entries.keys()].filter(
-    (name) => !shapes.has(name) && !isIgnored(name, config),
+    (name) => !shapes.has(name) && !stored.has(name) && !isIgnored(name, config),
   );
   if (missing.length > 0 || unexpected.length > 0) {
     const parts = [
@@ -83,11 +105,12 @@ function checkWeights(
     ].flat();
     throw new ModelError("ERR_WEIGHTS_NAMES", `the weights do not fit config.json: ${parts.join(", ")}.`, {
       where: weights.folder,
-      fix: "check that config.json belongs to these weights; an adapter or a quantised model has to be merged first.",
+      fix: "check that config.json belongs to these weights; an adapter has to be merged first.",
     });
   }
   for (const [name, shape] of shapes) {
     const entry = weights.entries.get(name)!;
+    if (stored.has(name)) continue; // codes: checked with their statistics
     if (entry.shape.join() !== shape.join()) {
       throw new ModelError("ERR_WEIGHTS_SHAPE", `shape [${entry.shape}] where config.json says [${shape}].`, {
         where: `${entry.file}, tensor "${name}"`,
@@ -107,19 +130,28 @@ function excerpt(names: readonly string[]): string {
   return names.length <= 3 ? names.join(", ") : `${names.slice(0, 3).join(", ")}, ...`;
 }
 
-function* readFile(
-  weights: ModelWeights,
-  file: string,
-  shapes: ReadonlyMap<string, unknown>,
-): Generator<readonly [string, Tensor]> {
-  const wanted = [...weights.entries.values()].filter(
-    (entry) => entry.file === file && shapes.has(entry.name),
-  );
-  if (weights.format === "safetensors") {
-    yield* torch.readSafetensors(file, { names: wanted.map((entry) => entry.name) }).tensors;
-    return;
+/** File by file; the tensors of a safetensors file share one mapping of it. */
+function* readTensors(weights: ModelWeights, names: readonly string[]): Generator<readonly [string, Tensor]> {
+  if (weights.format === "pytorch") return yield* readOneByOne(weights, names);
+  for (const file of weights.files) {
+    const wanted = names.filter((name) => weights.entries.get(name)!.file === file);
+    if (wanted.length > 0) yield* torch.readSafetensors(file, { names: wanted }).tensors;
   }
-  for (const entry of wanted) yield [entry.name, torch.fromBytes(entry.read(), entry.shape, entry.dtype)];
+}
+
+/** Each tensor in memory, or in a mapping, of its own: once it is disposed, nothing of it stays resident. */
+function* readOneByOne(
+  weights: ModelWeights,
+  names: readonly string[],
+): Generator<readonly [string, Tensor]> {
+  for (const file of weights.files) {
+    for (const name of names) {
+      const entry = weights.entries.get(name)!;
+      if (entry.file !== file) continue;
+      if (weights.format === "safetensors") yield* torch.readSafetensors(file, { names: [name] }).tensors;
+      else yield [name, torch.fromBytes(entry.read(), entry.shape, entry.dtype)];
+    }
+  }
 }
 
 function place(read: Tensor, { device = "cpu", dtype = read.dtype, trainable = false }: LoadOptions): Tensor {

@@ -6,6 +6,7 @@ import * as torch from "@camelid/torch";
 import { modelFolder } from "../run/hub-names.js";
 import { configFile } from "./config.js";
 import type { LanguageModel } from "./language-model.js";
+import { quantizationConfig } from "./nf4-projections.js";
 
 /** Larger models are cut into files of at most this many bytes. */
 const SHARD_BYTES = 5e9;
@@ -26,19 +27,24 @@ export interface SaveOptions {
 }
 
 /**
- * Writes `config.json`, `generation_config.json`, the weights in the model's dtype, and copies the tokenizer. Every file is
+ * Writes `config.json`, `generation_config.json`, the weights in the model's dtype (or in 4 bits, where they are kept so), and copies the tokenizer. Every file is
  * whole or absent; the weights come last, so that a folder with weights is complete.
  */
 export function saveModel(model: LanguageModel, folder: string, options: SaveOptions = {}): void {
   mkdirSync(folder, { recursive: true });
   const { config } = model;
-  writeJson(join(folder, "config.json"), configFile({ ...config, dtype: model.dtype }));
+  const parameters = model.namedParameters();
+  const quantization = quantizationConfig(parameters, model.dtype);
+  writeJson(join(folder, "config.json"), {
+    ...configFile({ ...config, dtype: model.dtype }),
+    ...(quantization === undefined ? {} : { quantization_config: quantization }),
+  });
   const { bos_token_id, eos_token_id } = configFile(config);
   writeJson(join(folder, "generation_config.json"), { bos_token_id, eos_token_id });
   const { tokenizer = new Map() } = options;
   const companions = typeof tokenizer === "string" ? readCompanions(tokenizer) : tokenizer;
   for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
-  saveWeights(model.namedParameters(), folder, options.shardBytes ?? SHARD_BYTES);
+  saveWeights(parameters, folder, options.shardBytes ?? SHARD_BYTES);
 }
 
 /** Files of a model folder that training leaves as they are, by name. */

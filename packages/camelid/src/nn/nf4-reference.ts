@@ -145,12 +145,17 @@ function dequantizeMaxima({ absmaxCodes, nestedAbsmax, offset }: Maxima): Float3
 export function dynamicMap(signed = true): Float32Array {
   const values = [0, 1];
   for (let e = 0; e < 7; e++) {
+    // In fp32, from the nearer end as torch.linspace does: the last bits are bitsandbytes' too.
     const count = 2 ** (signed ? e : e + 1);
-    const border = (i: number): number => 0.1 + (0.9 * i) / count;
+    const tenth = Math.fround(0.1);
+    const step = Math.fround((1 - tenth) / count);
+    const border = (i: number): number =>
+      Math.fround(i < Math.floor((count + 1) / 2) ? step * i + tenth : 1 - step * (count - i));
     for (let i = 0; i < count; i++) {
-      const mean = ((border(i) + border(i + 1)) / 2) * 10 ** (e - 6);
-      values.push(mean);
-      if (signed) values.push(-mean);
+      const mean = Math.fround(Math.fround(border(i) + border(i + 1)) / 2);
+      const value = Math.fround(Math.fround(10 ** (e - 6)) * mean);
+      values.push(value);
+      if (signed) values.push(-value);
     }
   }
   return Float32Array.from(values).sort();

@@ -3,7 +3,7 @@
  * weight. The kernels are native (packages/torch/native/nf4.cc) and equal `nf4-reference.ts` bit for bit; how a matrix is
  * stored in a file is said in `nf4-tensors.ts`.
  */
-import type { DType, Tensor } from "@camelid/torch";
+import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
 
@@ -93,4 +93,18 @@ export function quantizeNf4(
     const nested = { absmax: scope.keep(absmax.to({ device })), offset };
     return new Nf4Weight({ ...parts, absmax: scope.keep(codes.to({ device })), nested });
   });
+}
+
+/** @param weight given away: its tensors are those of the result, or disposed */
+export function moveNf4(weight: Nf4Weight, device: Device): Nf4Weight {
+  if (weight.packed.device === device) return weight;
+  const { packed, absmax, nested } = weight;
+  const moved = {
+    ...weight,
+    packed: packed.to({ device }),
+    absmax: absmax.to({ device }),
+    nested: nested === undefined ? undefined : { ...nested, absmax: nested.absmax.to({ device }) },
+  };
+  weight[Symbol.dispose]();
+  return new Nf4Weight(moved);
 }
