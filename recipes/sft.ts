@@ -8,6 +8,7 @@ import { span } from "@camelid/torch";
 import {
   accumulateSft,
   adamw,
+  aloneInTheWorld,
   announceChecks,
   announceStart,
   checkSameData,
@@ -26,8 +27,6 @@ import {
   loadTokenizer,
   locateNaN,
   loraKnobs,
-  lossScales,
-  microBatches,
   nextTurn,
   openRun,
   Progress,
@@ -45,15 +44,18 @@ import {
   runReport,
   sampleAnswers,
   saveCheckpoint,
+  stepBatches,
   stepProfiler,
   stopOnNaN,
   trainedWeights,
   watchRounding,
+  weightsHash,
 } from "camelid";
 import { z } from "zod";
 
 export { sftPresets as presets } from "./presets/sft.js";
 export const resumable = true;
+export const parallel = true;
 
 export const settings = z.strictObject({
   model: knobs.model,
@@ -98,7 +100,8 @@ export type SftSettings = z.output<typeof settings>;
 
 export async function run(settings: SftSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
-  const machine = prepareMachine(settings);
+  const { world = aloneInTheWorld() } = context; // this process alone, or a rank among several
+  const machine = prepareMachine(settings, world);
   const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
 
   // 2. Data: file -> conversations -> tokens and labels.
@@ -118,6 +121,11 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const { parameters } = trained;
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
   const checks = await preflight({ model, parameters, tokenizer, data, plan, learningRate, settings }, start);
+  world.checkSame(() => ({
+    settings: JSON.stringify(settings),
+    data: data.fingerprint.sha256,
+    weights: weightsHash(parameters),
+  }));
   using optimizer = adamw(parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
@@ -127,7 +135,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const { environment } = machine;
   using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
   const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
-  using meter = new LossMeter(data.sources, machine.device);
+  using meter = new LossMeter(data.sources, machine.device, world);
   const extent = { start: start.step, total: totalSteps };
   using progress = new Progress({ label: "sft", unit: "step", ...extent, mode: context.output });
   const opening = [describeRows(data), describePlan(plan, settings), ...announceChecks(checks, run, context)];
@@ -144,9 +152,9 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
         event: "eval-end",
         step,
         name: "held-out",
-        ...(await heldOutLoss(model, heldOut, settings)),
+        ...(await heldOutLoss(model, heldOut, settings, world)),
       });
-    if (prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps)))
+    if (world.isMain && prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps)))
       for (const answer of await sampleAnswers(model, tokenizer, prompts, settings))
         run.log({ event: "sample", step, ...answer });
   };
@@ -155,16 +163,15 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
 
   let step = start.step;
   if (step === 0) await observe(step);
-  while (step < totalSteps && !context.signal.aborted) {
+  let stopping = world.any(context.signal.aborted);
+  while (step < totalSteps && !stopping) {
     step++;
     profiler?.begin(step);
     const started = performance.now();
     const { rows, batches, scales } = span("data", () => {
       const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
       const rows = places.map((place) => trainRows[place]!);
-      const lengths = rows.map((row) => row.inputIds.length);
-      const batches = microBatches(lengths, settings).map((batch) => batch.map((i) => rows[i]!));
-      return { rows, batches, scales: lossScales(batches, settings.lossReduction) };
+      return { rows, ...stepBatches(rows, settings, world) };
     });
 
     const accumulate = (i: number): void => accumulateSft(model, batches[i]!, scales[i]!, meter);
@@ -172,6 +179,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       accumulate(i);
       await nextTurn(); // lets Ctrl+C through
     }
+    world.sumGradients(parameters.values());
     const lr = learningRate(step);
     rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
@@ -201,8 +209,8 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     profiler?.end(step, tokens, progress);
 
     await observe(step);
-    if (isDue(step, settings.saveEverySteps) || context.signal.aborted)
-      await saveCheckpoint(run, step, state);
+    stopping = world.any(context.signal.aborted);
+    if (isDue(step, settings.saveEverySteps) || stopping) await saveCheckpoint(run, step, state);
   }
 
   // 5. Save: a model or adapter folder that loads anywhere, and a report that explains the run.
@@ -212,6 +220,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     run.log({ event: "checkpoint-saved", step, path: "final" });
   }
   run.end(outcome);
+  if (!world.isMain) return outcome;
   const report = run.writeFile("report.html", runReport(await readRun(run.path)));
   progress.end();
   progress.print(

@@ -61,6 +61,7 @@ export {
 } from "./data/render.js";
 export { rowsOfStep } from "./data/sampler.js";
 export { readTrainRows, type SourceAccount, type TrainRows } from "./data/train-rows.js";
+export { type WatchedPair, type WatchedPairs, type WatchSettings, watchPairs } from "./data/watched-pairs.js";
 export { type BpeTrainingSettings, type TrainedBpe, trainByteLevelBpe } from "./tokenizer/bpe-trainer.js";
 export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
 export { tuluTemplate } from "./tokenizer/tulu-template.js";
@@ -82,6 +83,7 @@ export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";
 export type { ModelConfig } from "./model/model-config.js";
 export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
+export { weightsHash } from "./model/weights-hash.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
 
@@ -125,6 +127,7 @@ export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
 export { clipGradNorm } from "./train/optim/clip.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
 export { UpdateMonitor } from "./train/optim/update-monitor.js";
+export { evaluatePairs } from "./train/pair-eval.js";
 export { pairLogps, pairTokens } from "./train/pair-logps.js";
 export { PairMeter, type PairMetrics } from "./train/pair-meter.js";
 export {
@@ -144,6 +147,7 @@ export {
   storedReference,
 } from "./train/reference-logps.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
+export { stepBatches } from "./train/step-batches.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
 export { type TrainedWeights, trainedWeights } from "./train/trained-weights.js";
@@ -171,6 +175,10 @@ export type {
   TokenLogprob,
 } from "./generate/requests.js";
 export { type SampleAnswer, sampleAnswers } from "./generate/sample-answers.js";
+
+// Several processes.
+
+export { aloneInTheWorld, joinWorld, type World } from "./parallel/world.js";
 
 // Runs: what a run writes, and how to read it.
 

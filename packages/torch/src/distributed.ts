@@ -20,7 +20,9 @@ export interface GroupSettings {
   prefix?: string;
   /** A rank that shows no sign of life for so long is given up. Seconds. */
   patience?: number;
-  /** How long to wait for all ranks to arrive, and for one collective operation. Seconds. */
+  /** How long to wait for all ranks to arrive. Seconds. */
+  arrival?: number;
+  /** Longest time for one collective operation. Seconds. */
   timeout?: number;
   /** Address of this machine that the others reach it by; left out, Gloo asks the system. */
   hostname?: string;
@@ -62,12 +64,13 @@ export interface ProcessGroup extends Disposable {
  */
 export function joinGroup(settings: GroupSettings): ProcessGroup {
   const { rank, size, host, port, prefix = "camelid", hostname = "" } = settings;
-  const timeoutMs = (settings.timeout ?? 600) * 1000;
+  const arrivalMs = (settings.arrival ?? 600) * 1000;
+  const timeoutMs = (settings.timeout ?? 1800) * 1000;
   const patienceMs = (settings.patience ?? 20) * 1000;
   const isHost = rank === 0 && settings.storeIsHosted !== true;
   const rendezvous = { host, port, rank, size, prefix };
 
-  const [root] = meet(() => native.connectStore(host, port, isHost, timeoutMs), rendezvous);
+  const [root] = meet(() => native.connectStore(host, port, isHost, arrivalMs), rendezvous);
   const store = native.prefixStore(root, prefix);
   meet(() => native.storeSet(store, `here/${rank}`, "yes"), rendezvous);
   for (let other = 0; other < size; other++)

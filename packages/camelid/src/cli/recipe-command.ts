@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { SettingsError } from "../errors.js";
+import { aloneInTheWorld, joinWorld } from "../parallel/world.js";
 import { Interrupt } from "../run/interrupt.js";
 import { type OutputMode, outputMode } from "../run/progress.js";
 import { readRunSettings } from "../run/run-directory.js";
@@ -13,6 +14,7 @@ import type { Recipe } from "../settings/recipe.js";
 import { type Resolved, resolveSettings } from "../settings/resolve.js";
 import { closest } from "../settings/suggest.js";
 import { fetchNamedModels } from "./fetch-models.js";
+import { launchRanks } from "./launch-ranks.js";
 
 /** What every recipe's command takes besides the knobs of its schema. */
 interface OwnOptions {
@@ -22,6 +24,7 @@ interface OwnOptions {
   resume?: boolean;
   printSettings?: boolean;
   json?: boolean;
+  nproc?: string;
 }
 
 /**
@@ -41,6 +44,8 @@ export function recipeCommand(name: string, recipe: Recipe): Command {
   command
     .option("--print-settings", "Print the effective settings and where each comes from, and stop")
     .option("--json", "Progress as JSON lines, for programs");
+  if (recipe.parallel)
+    command.option("--nproc <count>", "Train with so many processes on this machine, one for each GPU");
   if (recipe.resumable) command.option("--resume", "Continue the run in --out from its last checkpoint");
   command.helpOption("-h, --help", "Print this");
   addKnobOptions(command, shape);
@@ -91,12 +96,16 @@ async function runRecipe(
   shape: SettingsShape,
 ): Promise<0 | 130> {
   const own = command.opts<OwnOptions>();
-  const mode = outputMode(own.json ?? false);
+  let mode = outputMode(own.json ?? false);
   const resolved = recipeSettings(name, recipe, command, shape);
   if (own.printSettings) {
     printSettings(resolved, own.json ?? false);
     return 0;
   }
+  const count = processCount(own.nproc);
+  if (count > 1) return (await launchRanks(count, process.argv.slice(2))) as 0 | 130;
+  using world = recipe.parallel ? joinWorld() : aloneInTheWorld();
+  if (!world.isMain) mode = "silent";
   say(mode, `camelid ${name}\n${formatSettings(resolved)}`);
   using interrupt = new Interrupt();
   const { origins } = resolved;
@@ -114,8 +123,22 @@ async function runRecipe(
     resume: own.resume ?? false,
     signal,
     output: mode,
+    world,
   };
-  return (await recipe.run(settings, context)) === "interrupted" ? 130 : 0;
+  try {
+    return (await recipe.run(settings, context)) === "interrupted" ? 130 : 0;
+  } catch (error) {
+    world.reportFailure(error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+}
+
+function processCount(text = "1"): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new SettingsError("ERR_INVALID_VALUE", `--nproc is "${text}"; it must be a positive integer.`, {
+    where: "--nproc",
+    fix: "give the number of processes, such as the number of GPUs of this machine.",
+  });
 }
 
 function layersOf(name: string, recipe: Recipe, command: Command, shape: SettingsShape): Layer[] {

@@ -10,14 +10,14 @@ export interface Replay {
   onEvent(event: NewEvent): void;
 }
 
-/** A run that leaves the folder alone. */
-export class ReplayRun implements Run {
+/** A run that leaves the folder alone: a replay listens to it; of several ranks, all but the first have one. */
+export class UnwrittenRun implements Run {
   readonly path: string;
-  readonly #replay: Replay;
+  readonly #onEvent: (event: NewEvent) => void;
 
-  constructor(path: string, replay: Replay) {
+  constructor(path: string, onEvent: (event: NewEvent) => void = () => {}) {
     this.path = resolve(path);
-    this.#replay = replay;
+    this.#onEvent = onEvent;
   }
 
   get finalPath(): string {
@@ -25,7 +25,7 @@ export class ReplayRun implements Run {
   }
 
   log(event: NewEvent): void {
-    this.#replay.onEvent(event);
+    this.#onEvent(event);
   }
 
   openLineage(): RowRecorder {

@@ -10,7 +10,7 @@ import { fileError } from "./file-error.js";
 import { toJsonLine } from "./json-numbers.js";
 import { LineageWriter } from "./lineage.js";
 import { checkWritable } from "./output-file.js";
-import { type Replay, ReplayRun } from "./replay-run.js";
+import { type Replay, UnwrittenRun } from "./replay-run.js";
 import type { Run } from "./run.js";
 import { lockName, lockRun } from "./run-lock.js";
 
@@ -34,6 +34,8 @@ export interface OpenRunOptions {
   setAside?: readonly string[];
   /** Recompute steps of the run that this folder holds; nothing is written. */
   replay?: Replay;
+  /** Of several ranks, only the main one writes. */
+  world?: { isMain: boolean };
 }
 
 /**
@@ -48,7 +50,8 @@ export interface OpenRunOptions {
  * @throws {TrainingError} `ERR_NOT_WRITABLE`, `ERR_DISK_FULL`
  */
 export function openRun(path: string, options: OpenRunOptions): Run {
-  return options.replay === undefined ? new RunDirectory(path, options) : new ReplayRun(path, options.replay);
+  if (options.replay !== undefined) return new UnwrittenRun(path, (event) => options.replay?.onEvent(event));
+  return options.world?.isMain === false ? new UnwrittenRun(path) : new RunDirectory(path, options);
 }
 
 /** A run being written. Disposing one that was not ended writes `run-end` with status `failed`. */

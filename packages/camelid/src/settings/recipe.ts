@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { World } from "../parallel/world.js";
 import type { Replay } from "../run/replay-run.js";
 import type { Origin } from "./origin.js";
 
@@ -17,6 +18,8 @@ export interface Recipe<S extends z.ZodObject = z.ZodObject> {
   readonly presets: Presets<S>;
   /** Whether `run` honours `context.resume`. Without it the command has no `--resume`: never silently ignored. */
   readonly resumable?: boolean;
+  /** Whether `run` honours `context.world`. Without it the command has no `--nproc`, and every process is alone. */
+  readonly parallel?: boolean;
   run(settings: z.output<S>, context: RecipeContext): Promise<RunOutcome>;
 }
 
@@ -43,6 +46,8 @@ export interface RecipeContext {
   readonly resume: boolean;
   /** Recompute a step of the run in `settings.out`; `openRun` then gives a run that writes nothing. */
   readonly replay?: Replay;
+  /** The processes that train together; left out, this one is alone. */
+  readonly world?: World;
   /** Aborted when the run should stop after the current step and save. */
   readonly signal: AbortSignal;
   /** How to show progress: a live line, plain lines, JSON lines, or not at all. */

@@ -21,6 +21,7 @@ export interface TrainingState {
   recipe: string;
   settings: { seed: number; keepCheckpoints: number | null };
   environment: CheckpointManifest["environment"];
+  world?: { size: number };
   data: CheckpointManifest["data"];
   plan: { sequencesPerStep: number };
 }
@@ -48,7 +49,7 @@ export async function saveCheckpoint(run: Run, step: number, state: TrainingStat
       recipe: state.recipe,
       settings: { ...settings },
       environment,
-      world: 1,
+      world: state.world?.size ?? 1,
       data: state.data,
       sampler: { seed: settings.seed, rows_per_step: rowsPerStep, rows_taken: step * rowsPerStep },
     });

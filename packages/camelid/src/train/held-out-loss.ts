@@ -3,6 +3,7 @@ import { collateTargets, type TokenRow } from "../data/collate.js";
 import { type MicroBatchPlan, microBatches } from "../data/micro-batches.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { packRows } from "../nn/packed-rows.js";
+import type { World } from "../parallel/world.js";
 import { nextTurn } from "../run/interrupt.js";
 import { LossMeter } from "./loss-meter.js";
 import { sftLoss } from "./losses/sft.js";
@@ -15,12 +16,14 @@ export async function heldOutLoss(
   model: LanguageModel,
   rows: readonly TokenRow[],
   plan: MicroBatchPlan,
+  world?: World,
 ): Promise<{ loss: number; metrics?: Record<string, number> }> {
   const names = [...new Set(rows.map((row) => row.dataset))].sort();
-  using meter = new LossMeter(names, model.device);
-  const lengths = rows.map((row) => row.inputIds.length);
+  using meter = new LossMeter(names, model.device, world);
+  const mine = world?.share(rows, (row) => row.inputIds.length) ?? rows;
+  const lengths = mine.map((row) => row.inputIds.length);
   for (const batch of microBatches(lengths, plan)) {
-    const members = batch.map((place) => rows[place]!);
+    const members = batch.map((place) => mine[place]!);
     torch.noGrad(() => {
       using _ = torch.tensorScope();
       const packed = packRows(

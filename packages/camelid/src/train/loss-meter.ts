@@ -2,6 +2,7 @@
 import type { Device, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import type { Targets } from "../data/collate.js";
+import type { World } from "../parallel/world.js";
 
 export interface StepLosses {
   /** Nats per trained token. */
@@ -15,9 +16,12 @@ export class LossMeter implements Disposable {
   /** [sources] float64: sum of -log p, and number of tokens */
   readonly #sums: Tensor;
   readonly #counts: Tensor;
+  readonly #world: World | undefined;
 
-  constructor(names: readonly string[], device: Device) {
+  /** @param world whose ranks have their own part of the rows each; left out, this process has all */
+  constructor(names: readonly string[], device: Device, world?: World) {
     this.#names = names;
+    this.#world = world;
     // Apple's GPUs have no float64.
     const dtype = device === "mps" ? "float32" : "float64";
     this.#sums = torch.zeros([names.length], { dtype, device });
@@ -36,8 +40,10 @@ export class LossMeter implements Disposable {
     this.#counts.indexAdd_(0, targets.sources, torch.onesLike(logps, { dtype }));
   }
 
-  /** Reads the sums and starts over. */
+  /** Reads the sums, of all ranks, and starts over. */
   take(): StepLosses {
+    this.#world?.sum(this.#sums);
+    this.#world?.sum(this.#counts);
     const sums = this.#sums.toArray();
     const counts = this.#counts.toArray();
     this.#sums.zero_();

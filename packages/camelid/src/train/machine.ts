@@ -4,6 +4,7 @@ import { availableParallelism, cpus } from "node:os";
 import type { Device, DType } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { SettingsError } from "../errors.js";
+import { aloneInTheWorld } from "../parallel/world.js";
 import { camelidVersion } from "../run/version.js";
 
 export interface MachineSettings {
@@ -23,13 +24,13 @@ export interface Machine {
 }
 
 /**
- * Chooses the device, sets threads and seeds.
+ * Chooses the device, sets threads and seeds. Ranks on one machine take a GPU each, or share its cores.
  * @throws {SettingsError} when the device asked for is not there
  */
-export function prepareMachine(settings: MachineSettings): Machine {
+export function prepareMachine(settings: MachineSettings, world = aloneInTheWorld()): Machine {
   const { devices, version, cpuCapability } = torch.installation();
-  const device = chooseDevice(settings.device, devices);
-  torch.setNumThreads(settings.threads ?? physicalCores());
+  const device = chooseDevice(settings.device, devices, world.localRank);
+  torch.setNumThreads(settings.threads ?? Math.max(1, Math.floor(physicalCores() / world.localSize)));
   torch.manualSeed(settings.seed);
   return {
     device,
@@ -47,9 +48,10 @@ export function prepareMachine(settings: MachineSettings): Machine {
   };
 }
 
-function chooseDevice(wanted: string, devices: readonly Device[]): Device {
-  if (wanted === "auto") return devices[1] ?? "cpu";
-  const device = wanted === "cuda" ? "cuda:0" : wanted;
+function chooseDevice(wanted: string, devices: readonly Device[], localRank: number): Device {
+  const own = devices[1 + localRank];
+  if (wanted === "auto" && devices.length === 1) return "cpu";
+  const device = wanted === "auto" || wanted === "cuda" ? (own ?? `cuda:${localRank}`) : wanted;
   if (devices.includes(device)) return device;
   throw new SettingsError(
     "ERR_DEVICE",

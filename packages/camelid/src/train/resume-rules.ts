@@ -64,15 +64,18 @@ export function compareEnvironment(
   { environment: before, world }: CheckpointManifest,
   environment: CheckpointManifest["environment"],
   inexactSettings: readonly string[],
+  processes = 1,
 ): { code: string; message: string }[] {
   const differences = Object.keys({ ...before, ...environment })
     .filter((key) => before[key] !== environment[key])
     .map((key) => ({ key, text: `${key}: ${before[key] ?? "unknown"} -> ${environment[key] ?? "unknown"}` }));
   const texts = [...differences.map(({ text }) => text), ...inexactSettings];
-  if (world !== 1) texts.push(`processes: ${world} -> 1`);
+  if (world !== processes) texts.push(`processes: ${world} -> ${processes}`);
   if (texts.length === 0) return [];
   const exact =
-    inexactSettings.length === 0 && world === 1 && !differences.some(({ key }) => EXACT.includes(key));
+    inexactSettings.length === 0 &&
+    world === processes &&
+    !differences.some(({ key }) => EXACT.includes(key));
   return [
     exact
       ? { code: "RESUME_OTHER_VERSION", message: `since the checkpoint has changed: ${texts.join("; ")}` }

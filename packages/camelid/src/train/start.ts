@@ -32,7 +32,7 @@ export interface Start {
  */
 export async function findStart(
   settings: ResumableSettings,
-  context: { resume: boolean; replay?: Replay },
+  context: { resume: boolean; replay?: Replay; world?: { size: number } },
   environment: CheckpointManifest["environment"],
 ): Promise<Start> {
   if (context.replay === undefined && !context.resume) {
@@ -55,7 +55,7 @@ export async function findStart(
     message: `${where} was passed over: ${message}`,
   }));
   if (checkpoint !== undefined)
-    warnings.push(...compareEnvironment(checkpoint.manifest, environment, inexact));
+    warnings.push(...compareEnvironment(checkpoint.manifest, environment, inexact, context.world?.size));
   return {
     step: checkpoint?.manifest.step ?? 0,
     modelFolder:

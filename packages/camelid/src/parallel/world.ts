@@ -1,0 +1,116 @@
+/** The processes that train one model together. One process alone is a world of size 1, in which everything here does nothing. */
+import type { ProcessGroup, Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { TrainingError } from "../errors.js";
+import { sumGradients } from "./gradient-sum.js";
+import { type RankInfo, rankFromEnvironment } from "./ranks.js";
+import { shareOut } from "./share.js";
+
+export interface World extends Disposable, RankInfo {
+  /** Rank 0: the one that writes files and speaks. */
+  readonly isMain: boolean;
+  /** The part of a step's micro-batches that this rank computes; in a world of one, all. */
+  share<T>(batches: readonly T[], cost: (batch: T) => number): T[];
+  /** Every parameter's gradient becomes the sum over all ranks. */
+  sumGradients(parameters: Iterable<Tensor>): void;
+  /** In place, over all ranks. */
+  sum(tensor: Tensor): void;
+  /** Whether it is so on any rank: all get the same answer. */
+  any(here: boolean): boolean;
+  /** Rank 0 works first, the others after it: they find what it left. */
+  mainFirst<T>(work: () => Promise<T>): Promise<T>;
+  /** @throws {TrainingError} `ERR_RANKS_DIFFER` naming what is not the same on every rank */
+  checkSame(facts: () => Readonly<Record<string, string>>): void;
+  /** Tells the other ranks why this one ends. */
+  reportFailure(cause: string): void;
+}
+
+/** Where all waits for rank 0 to finish something long; a rank that hangs is noticed by other means. Seconds. */
+const PATIENT = 24 * 3600;
+
+/**
+ * Takes part in what the environment says (`rankFromEnvironment`); returns when all ranks are there. `CAMELID_RANK_ARRIVAL` says
+ * how long to wait for them (600), `CAMELID_RANK_PATIENCE` after how much silence a rank is given up (20), in seconds.
+ * @throws {SettingsError} `ERR_RANK_VARIABLES`
+ * @throws {DistributedError} `ERR_RENDEZVOUS`
+ */
+export function joinWorld(env: Readonly<Record<string, string | undefined>> = process.env): World {
+  const info = rankFromEnvironment(env);
+  if (info.size === 1) return aloneInTheWorld(info);
+  const isLocal = info.localSize === info.size;
+  return groupWorld(
+    info,
+    torch.joinGroup({
+      ...info,
+      prefix: `camelid/attempt_${info.attempt}`,
+      timeout: PATIENT,
+      arrival: Number(env.CAMELID_RANK_ARRIVAL ?? 600),
+      patience: Number(env.CAMELID_RANK_PATIENCE ?? 20),
+      ...(isLocal ? { hostname: "127.0.0.1" } : {}),
+    }),
+  );
+}
+
+export function aloneInTheWorld(info: RankInfo = rankFromEnvironment({})): World {
+  return {
+    ...info,
+    isMain: true,
+    share: (batches) => [...batches],
+    sumGradients() {},
+    sum() {},
+    any: (here) => here,
+    mainFirst: (work) => work(),
+    checkSame() {},
+    reportFailure() {},
+    [Symbol.dispose]() {},
+  };
+}
+
+function groupWorld(info: RankInfo, group: ProcessGroup): World {
+  const isMain = info.rank === 0;
+  let turns = 0;
+  const sum = (tensor: Tensor): void => group.allReduce(tensor).wait();
+  const barrier = (): void => {
+    using _ = torch.tensorScope();
+    sum(torch.zeros([1]));
+  };
+  return {
+    ...info,
+    isMain,
+    share(batches, cost) {
+      const places = shareOut(batches.map(cost), info.size)[info.rank]!;
+      return places.map((place) => batches[place]!);
+    },
+    sumGradients: (parameters) => sumGradients(group, parameters),
+    sum,
+    any(here) {
+      using _ = torch.tensorScope();
+      const flag = torch.full([1], here ? 1 : 0);
+      group.allReduce(flag, "max").wait();
+      return flag.item() > 0;
+    },
+    async mainFirst(work) {
+      if (!isMain) barrier();
+      try {
+        return await work();
+      } finally {
+        if (isMain) barrier();
+      }
+    },
+    checkSame(gather) {
+      const facts = gather();
+      const all = group.exchange(`same-${turns++}`, JSON.stringify(facts));
+      const others = all.map((text) => JSON.parse(text) as Record<string, string>);
+      for (const [name, here] of Object.entries(facts)) {
+        const rank = others.findIndex((other) => other[name] !== here);
+        if (rank < 0) continue;
+        throw new TrainingError("ERR_RANKS_DIFFER", `${name} is not the same on every rank.`, {
+          where: `rank ${info.rank}: ${here}; rank ${rank}: ${others[rank]![name] ?? "not there"}`,
+          fix: "give every rank the same files, settings and version; a shared file system is the simplest.",
+        });
+      }
+    },
+    reportFailure: (cause) => group.reportFailure(cause),
+    [Symbol.dispose]: () => group[Symbol.dispose](),
+  };
+}

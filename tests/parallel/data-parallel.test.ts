@@ -1,0 +1,236 @@
+/** Several processes train the model that one process trains, and end together when one of them fails. Gloo on this machine. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as torch from "@camelid/torch";
+import { loadModel, readLineage, readRun } from "camelid";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtCamelid, builtProgram } from "../cli/camelid.js";
+import { type TinyModel, writeTinyModel } from "../tiny-model.js";
+
+const root = mkdtempSync(join(tmpdir(), "camelid-ranks-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+let tiny: TinyModel;
+beforeAll(async () => {
+  tiny = await writeTinyModel(join(root, "tiny"), { rows: 30 });
+});
+
+/** 8 steps of 4 rows, in fp32. */
+const words = (out: string, ...more: string[]): string[] => [
+  ...["sft", "--model", tiny.model, "--data", tiny.data, "--out", out, "--threads", "1"],
+  ...["--micro-batch-size", "2", "--grad-accum-steps", "2", "--learning-rate", "1e-2", "--max-steps", "8"],
+  ...more,
+];
+
+async function trained(name: string, ...more: string[]) {
+  const out = join(root, name);
+  const { code, err } = await builtCamelid(...words(out, ...more));
+  expect(err).toBe("");
+  expect(code).toBe(0);
+  const { steps } = await readRun(out);
+  return { out, steps };
+}
+
+describe("the same training on any number of processes", () => {
+  const methods: Record<string, string[]> = {
+    "every weight": [],
+    adapters: ["--lora-rank", "4"],
+    "a mean of micro-batch means": ["--loss-reduction", "microbatch-mean", "--packing", "false"],
+  };
+  test.each(Object.keys(methods))("%s", async (name) => {
+    const flags = methods[name]!;
+    const alone = await trained(`${name} 1`, ...flags);
+    for (const count of ["2", "4"]) {
+      const together = await trained(`${name} ${count}`, "--nproc", count, ...flags);
+      expect(together.steps).toHaveLength(8);
+      alone.steps.forEach((step, i) => {
+        const other = together.steps[i]!;
+        expect(Math.abs(other.loss - step.loss)).toBeLessThan(1e-6 * step.loss);
+        expect(Math.abs(other.grad_norm - step.grad_norm)).toBeLessThan(1e-5 * step.grad_norm);
+        expect(other.trained_tokens).toBe(step.trained_tokens);
+        expect(Object.keys(other.sources)).toEqual(Object.keys(step.sources));
+      });
+      const rows = async (run: string) => [...(await readLineage(join(run, "lineage"))).rowsOfStep];
+      expect(await rows(together.out)).toEqual(await rows(alone.out));
+    }
+  });
+
+  test("the weights agree with those of one process", async () => {
+    const [alone, together] = [join(root, "every weight 1"), join(root, "every weight 4")];
+    using one = loadModel(join(alone, "final"));
+    using four = loadModel(join(together, "final"));
+    using _ = torch.tensorScope();
+    for (const [name, weight] of one.namedParameters()) {
+      const other = four.namedParameters().get(name)!;
+      expect(weight.sub(other).abs().amax().item(), name).toBeLessThan(1e-5);
+    }
+  });
+
+  test("held-out loss, and rows that are fewer than the processes", async () => {
+    const flags = ["--micro-batch-size", "1", "--grad-accum-steps", "2", "--held-out-rows", "5"];
+    const alone = await trained("few 1", ...flags);
+    const together = await trained("few 4", "--nproc", "4", ...flags);
+    const losses = async (run: string) => (await readRun(run)).evals.map(({ loss }) => loss);
+    const [before, after] = [await losses(alone.out), await losses(together.out)];
+    expect(before).toHaveLength(2);
+    before.forEach((loss, i) => {
+      expect(Math.abs(after[i]! - loss!)).toBeLessThan(1e-6 * loss!);
+    });
+  });
+
+  test("a run of two processes goes on in one, with the rows it would have taken", async () => {
+    const out = join(root, "shrunk");
+    const all = await trained("whole", "--save-every-steps", "4");
+    await trained("shrunk", "--nproc", "2", "--save-every-steps", "4");
+    // As if it had been stopped after step 4: its end is cut off.
+    rmSync(join(out, "final"), { recursive: true });
+    rmSync(join(out, "checkpoints", "step-8"), { recursive: true });
+    const events = readFileSync(join(out, "events.jsonl"), "utf8").split("\n");
+    const cut = events.findIndex((line) => line.includes('"step-end"') && line.includes('"step":5,'));
+    writeFileSync(join(out, "events.jsonl"), `${events.slice(0, cut).join("\n")}\n`);
+    const { code, out: text } = await builtCamelid("sft", "--resume", "--out", out);
+    expect(code).toBe(0);
+    expect(text).toMatch(/processes: 2 -> 1/);
+    const { steps } = await readRun(out);
+    expect(steps).toHaveLength(8);
+    steps.forEach(({ loss }, i) => {
+      expect(Math.abs(loss - all.steps[i]!.loss)).toBeLessThan(1e-5 * loss);
+    });
+  });
+});
+
+describe("when something is wrong, every rank ends with the cause", () => {
+  interface Rank {
+    process: ChildProcess;
+    ended: Promise<{ code: number | null; err: string; seconds: number }>;
+  }
+
+  function rank(
+    place: number,
+    size: number,
+    port: number,
+    line: string[],
+    more: Record<string, string> = {},
+  ): Rank {
+    const env = {
+      ...process.env,
+      ...{ RANK: String(place), WORLD_SIZE: String(size), LOCAL_RANK: String(place) },
+      ...{ LOCAL_WORLD_SIZE: String(size), MASTER_ADDR: "127.0.0.1", MASTER_PORT: String(port) },
+      CAMELID_RANK_PATIENCE: "4",
+      ...more,
+    };
+    const started = performance.now();
+    const child = spawn(process.execPath, [builtProgram, ...line], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let err = "";
+    child.stderr.on("data", (chunk) => {
+      err += chunk;
+    });
+    return {
+      process: child,
+      ended: new Promise((resolve) => {
+        child.on("close", (code) => {
+          resolve({ code, err, seconds: (performance.now() - started) / 1000 });
+        });
+      }),
+    };
+  }
+
+  const freePort = (): Promise<number> =>
+    new Promise((resolve) => {
+      const server = createServer().listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as { port: number };
+        server.close(() => resolve(port));
+      });
+    });
+
+  /** Resolves when the run has done a step. */
+  async function firstStep(out: string): Promise<void> {
+    for (let tries = 0; tries < 400; tries++) {
+      const steps = await readRun(out).then(
+        (run) => run.steps.length,
+        () => 0,
+      );
+      if (steps > 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error("no step was done");
+  }
+
+  const long = (out: string): string[] => [...words(out).slice(0, -1), "100000", "--save-every-steps", "5"];
+
+  test.each([
+    ["is killed", "SIGKILL", /gone|silent|cannot be reached/],
+    ["hangs", "SIGSTOP", /rank 1 has been silent for 4 s/],
+  ] as const)("a rank %s", async (_, signal, cause) => {
+    const out = join(root, `lost ${signal}`);
+    const port = await freePort();
+    const [main, other] = [0, 1].map((place) => rank(place, 2, port, long(out))) as [Rank, Rank];
+    await firstStep(out);
+    const at = performance.now();
+    other.process.kill(signal);
+    const { code, err } = await main.ended;
+    expect(performance.now() - at).toBeLessThan(30_000);
+    other.process.kill("SIGKILL");
+    expect(code).toBe(1);
+    expect(err).toMatch(/DistributedError \[ERR_RANK_LOST\]/);
+    expect(err).toMatch(cause);
+    expect((await readRun(out)).status).toBe("failed");
+  });
+
+  test("ranks with different data say so before the first step", async () => {
+    const out = join(root, "different");
+    const other = join(root, "other.jsonl");
+    copyFileSync(tiny.data, other);
+    writeFileSync(other, readFileSync(other, "utf8").split("\n").slice(0, -3).join("\n"));
+    const port = await freePort();
+    const line = words(out);
+    const changed = line.map((word) => (word === tiny.data ? other : word));
+    const ends = await Promise.all([rank(0, 2, port, line).ended, rank(1, 2, port, changed).ended]);
+    for (const { code, err } of ends) {
+      expect(code).toBe(1);
+      expect(err).toMatch(/ERR_RANKS_DIFFER|ERR_RANK_LOST/);
+      expect(err).toMatch(/is not the same on every rank/);
+    }
+  });
+
+  test("a port that is taken is named", async () => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+    });
+    try {
+      const { code, err } = await rank(0, 2, port, words(join(root, "taken")), { CAMELID_RANK_ARRIVAL: "5" })
+        .ended;
+      expect(code).toBe(1);
+      expect(err).toMatch(/ERR_RENDEZVOUS/);
+      expect(err).toContain(`127.0.0.1:${port}`);
+      expect(err).toMatch(/MASTER_PORT/);
+    } finally {
+      server.close();
+    }
+  });
+
+  test("a rank that never comes is named", async () => {
+    const port = await freePort();
+    const { code, err, seconds } = await rank(0, 2, port, words(join(root, "late")), {
+      CAMELID_RANK_ARRIVAL: "3",
+    }).ended;
+    expect(code).toBe(1);
+    expect(err).toMatch(/rank 1 did not arrive/);
+    expect(seconds).toBeLessThan(30);
+  });
+
+  test("a rank that fails tells the launcher why", async () => {
+    const { code, err } = await builtCamelid(
+      ...words(join(root, "nan"), "--learning-rate", "1e30", "--max-grad-norm", "none", "--nproc", "2"),
+    );
+    expect(code).toBe(1);
+    expect(err).toMatch(/ERR_NAN/);
+  });
+});
