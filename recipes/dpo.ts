@@ -6,8 +6,8 @@
  *   camelid dpo --model out/first-sft/final --data pairs.jsonl --out out/first-dpo
  *   camelid dpo --preset lora --model out/first-sft/final --data pairs.jsonl --out out/first-dpo-lora
  *
- * Expect `rewards/accuracies` to leave 0.5 early. Answers tend to get longer: look at `answers/characters` with
- * `--sample-prompts`.
+ * Expect `rewards/accuracies` to leave 0.5 early. Answers tend to get longer and other languages worse: the last lines of a
+ * run and its report tell both.
  */
 import { span } from "@camelid/torch";
 import {
@@ -19,10 +19,13 @@ import {
   checkSameData,
   checkStartsAtReference,
   checkVocabulary,
+  describeEffects,
   describePairs,
   describePlan,
   effectiveChatTemplate,
+  evaluatePairs,
   findStart,
+  heldOutLoss,
   isDue,
   knob,
   knobs,
@@ -39,22 +42,25 @@ import {
   pairBatches,
   pairTokens,
   planSteps,
+  preferenceEffects,
   prepareMachine,
+  promptsToWatch,
   type RecipeContext,
   type RunOutcome,
   readCompanions,
+  readConfig,
   readPairRows,
-  readPrompts,
   readRun,
   restore,
   rowsOfStep,
   runReport,
-  sampleAnswers,
   saveCheckpoint,
   stepProfiler,
   stopOnNaN,
   storedReference,
   trainedWeights,
+  watchAnswers,
+  watchPairs,
   watchRounding,
 } from "camelid";
 import { z } from "zod";
@@ -98,7 +104,11 @@ export const settings = z.strictObject({
   activationCheckpointing: knobs.activationCheckpointing,
   profile: knobs.profile,
   seed: knobs.seed,
+  evalData: knobs.evalData,
+  heldOutRows: knobs.heldOutRows,
+  evalEverySteps: knobs.evalEverySteps,
   samplePrompts: knobs.samplePrompts,
+  answerPrompts: knobs.answerPrompts,
   sampleEverySteps: knobs.sampleEverySteps,
   maxNewTokens: knobs.maxNewTokens.default(128),
   saveEverySteps: knobs.saveEverySteps,
@@ -117,8 +127,11 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   const tokenizer = await loadTokenizer(start.modelFolder);
   const data = await readPairRows(settings.data, tokenizer, settings);
   checkSameData(start, data.fingerprint);
-  const prompts = settings.samplePrompts === null ? [] : await readPrompts(settings.samplePrompts);
-  const plan = planSteps(data.pairs.length, settings);
+  const watch = await watchPairs(data, tokenizer, settings); // pairs to train on, and pairs to look at
+  const longestRow = readConfig(start.modelFolder).config.maxPositionEmbeddings;
+  const asked = watch.watched.length > 0 ? watch.watched.map(({ pair }) => pair) : watch.trained;
+  const prompts = await promptsToWatch(settings, asked, tokenizer, longestRow);
+  const plan = planSteps(watch.trained.length, settings);
   const { totalSteps, numRows, sequencesPerStep } = plan;
 
   // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
@@ -131,7 +144,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   reference ??= adaptersOffReference(model, settings);
   const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
-  if (start.step === 0) checkStartsAtReference(model, reference, data.pairs, settings);
+  if (start.step === 0) checkStartsAtReference(model, reference, watch.trained, settings);
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
@@ -163,7 +176,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     const started = performance.now();
     const { pairs, batches } = span("data", () => {
       const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
-      const pairs = places.map((place) => data.pairs[place]!);
+      const pairs = places.map((place) => watch.trained[place]!);
       return { pairs, batches: pairBatches(pairs, settings) };
     });
     const scale = 1 / pairs.length; // mean over the whole step
@@ -224,8 +237,11 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     run.log({ event: "checkpoint-saved", step, path: "final" });
   }
   run.end(outcome);
-  const report = run.writeFile("report.html", runReport(await readRun(run.path)));
+  const record = await readRun(run.path);
+  const report = run.writeFile("report.html", runReport(record));
   progress.end();
+  const effects = preferenceEffects(record);
+  if (effects !== undefined) progress.print(describeEffects(effects));
   progress.print(
     outcome === "completed"
       ? `${settings.lora === null ? "model  " : "adapter"} ${run.finalPath}\nreport  ${report}`
@@ -234,10 +250,10 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   return outcome;
 
   async function storedLogps() {
-    const total = data.pairs.length;
+    const total = watch.scored.pairs.length;
     using progress = new Progress({ label: "reference", unit: "pair", total, mode: context.output });
     const onPairs = (done: number): void => progress.update(done);
-    const reference = await storedReference(settings.model, data, {
+    const reference = await storedReference(settings.model, watch.scored, {
       ...settings,
       ...machine,
       signal: context.signal,
@@ -247,13 +263,21 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     return reference;
   }
 
-  /** What the model says to a few prompts between two steps, and how long it speaks: preference training tends to lengthen. */
+  /** Looks at the model between two steps: preference training tends to lengthen answers and to hurt other languages. */
   async function observe(step: number): Promise<void> {
     const isEnd = step === 0 || step === totalSteps;
-    if (prompts.length === 0 || !(isEnd || isDue(step, settings.sampleEverySteps))) return;
-    const answers = await sampleAnswers(model, tokenizer, prompts, settings);
-    for (const answer of answers) run.log({ event: "sample", step, ...answer });
-    const characters = answers.reduce((sum, { text }) => sum + text.length, 0) / answers.length;
-    run.log({ event: "eval-end", step, name: "samples", metrics: { "answers/characters": characters } });
+    const isSeen = { event: "eval-end", step } as const;
+    if (isEnd || isDue(step, settings.evalEverySteps)) {
+      const { watched, conversations } = watch;
+      if (watched.length > 0)
+        run.log({ ...isSeen, name: "pairs", ...(await evaluatePairs(model, watched, reference!, settings)) });
+      if (conversations.length > 0)
+        run.log({ ...isSeen, name: "held-out", ...(await heldOutLoss(model, conversations, settings)) });
+    }
+    if (prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps))) {
+      const { samples, metrics } = await watchAnswers(model, tokenizer, prompts, settings);
+      for (const sample of samples) run.log({ event: "sample", step, ...sample });
+      run.log({ ...isSeen, name: "answers", metrics });
+    }
   }
 }

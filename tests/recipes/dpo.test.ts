@@ -256,12 +256,14 @@ test("answers to sample prompts come with their length, before and after", async
   writeFileSync(prompts, '{"prompt": "alpaca"}\n{"messages": [{"role": "user", "content": "two camel?"}]}\n');
   const { record } = await train({ samplePrompts: prompts, maxSteps: 2 });
   expect(record.samples.map(({ step }) => step)).toEqual([0, 0, 2, 2]);
-  const lengths = record.evals.map(({ step, metrics }) => [step, metrics!["answers/characters"]]);
+  const lengths = record.evals
+    .filter(({ name }) => name === "answers")
+    .map(({ step, metrics }) => [step, metrics!["answers/prompts"], metrics!["answers/characters"]]);
   const mean = (step: number) =>
     record.samples.filter((one) => one.step === step).reduce((sum, { text }) => sum + text.length / 2, 0);
   expect(lengths).toEqual([
-    [0, mean(0)],
-    [2, mean(2)],
+    [0, 2, mean(0)],
+    [2, 2, mean(2)],
   ]);
 });
 

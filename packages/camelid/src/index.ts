@@ -175,6 +175,12 @@ export type {
   TokenLogprob,
 } from "./generate/requests.js";
 export { type SampleAnswer, sampleAnswers } from "./generate/sample-answers.js";
+export {
+  promptsToWatch,
+  type WatchedAnswers,
+  type WatchedPrompt,
+  watchAnswers,
+} from "./generate/watch-answers.js";
 
 // Several processes.
 
@@ -196,6 +202,7 @@ export { type Check, type CheckSection, formatChecks } from "./run/checks.js";
 export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
 export { Interrupt, nextTurn } from "./run/interrupt.js";
 export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
+export { describeEffects, type PreferenceEffects, preferenceEffects } from "./run/preference-effects.js";
 export { type OutputMode, Progress } from "./run/progress.js";
 export { type RunRecord, readRun } from "./run/read-run.js";
 export type { Replay } from "./run/replay-run.js";

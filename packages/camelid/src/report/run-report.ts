@@ -3,6 +3,7 @@ import type { RunRecord } from "../run/read-run.js";
 import { fold, keyValues, note, table } from "./blocks.js";
 import { type Html, type HtmlValue, html } from "./html.js";
 import { page, section } from "./page.js";
+import { hasOwnSection, preferenceSection } from "./preference-section.js";
 import { profileSection } from "./profile-section.js";
 import { finalLoss, sourcesSection, trainingSection } from "./run-curves.js";
 import { numberText } from "./scale.js";
@@ -20,6 +21,7 @@ export function runReport(run: RunRecord): string {
       remarks(run),
       trainingSection(run),
       sourcesSection(run),
+      preferenceSection(run),
       evaluations(run),
       samples(run),
       profileSection(run),
@@ -72,7 +74,8 @@ function remarks(run: RunRecord): HtmlValue {
   return section({ heading: "Remarks", body: remarks });
 }
 
-function evaluations({ evals }: RunRecord): HtmlValue {
+function evaluations(run: RunRecord): HtmlValue {
+  const evals = run.evals.filter((one) => !hasOwnSection(one));
   if (evals.length === 0) return undefined;
   const metrics = [...new Set(evals.flatMap((one) => Object.keys(one.metrics ?? {})))];
   return section({

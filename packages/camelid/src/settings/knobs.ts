@@ -210,6 +210,10 @@ export const knobs = {
     group: watching,
     placeholder: "file",
   }),
+  answerPrompts: knob(positiveInt.nullable().default(16), {
+    help: "How many prompts of held-out pairs (of training pairs where none are held out) are answered before and after, to see whether answers get longer; samplePrompts take their place.",
+    group: watching,
+  }),
   sampleEverySteps: knob(positiveInt.nullable().default(null), {
     help: "Answer the prompts every so many steps; none does so only before and after.",
     group: watching,
