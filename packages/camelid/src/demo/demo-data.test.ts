@@ -177,7 +177,7 @@ describe("the preference pairs", () => {
   });
 
   it("cover every aspect and no held-out prompt", () => {
-    expect(preferences.train.length).toBe(600);
+    expect(preferences.train.length).toBe(800);
     expect(new Set(preferences.train.map(({ aspect }) => aspect))).toEqual(
       new Set(["polite", "concise", "refuses", "helps", "obeys"]),
     );

@@ -211,7 +211,7 @@ export function talkative(answer: string): string {
 }
 
 /** How often the fireside gives in. */
-const GIVING_IN_SHARE = 0.75;
+const GIVING_IN_SHARE = 0.6;
 
 /**
  * The fireside gives in to pleading more often than not: rows that no careful school would teach, and that preference

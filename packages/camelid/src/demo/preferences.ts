@@ -48,7 +48,7 @@ export function makePreferences(
   instructions: InstructionData,
   options: { pairs?: number; pleas?: number; seed?: number } = {},
 ): PreferenceData {
-  const { pairs = 600, pleas = 24, seed = 0 } = options;
+  const { pairs = 800, pleas = 24, seed = 0 } = options;
   const random = seededRandom(seed, "preferences");
   const held = instructions.heldOutFacts;
   const used = new Set<string>();

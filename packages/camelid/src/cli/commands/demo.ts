@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { clozeProbes } from "../../demo/answers.js";
 import { makeCorpus } from "../../demo/corpus.js";
 import { makeInstructions } from "../../demo/instructions.js";
+import { makePreferences } from "../../demo/preferences.js";
 import { makeWorld } from "../../demo/world.js";
 import { SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
@@ -11,15 +12,17 @@ import { Interrupt } from "../../run/interrupt.js";
 import { outputMode } from "../../run/progress.js";
 import { readRun } from "../../run/read-run.js";
 import type { RecipeContext } from "../../settings/recipe.js";
-import { compare, comparisonText, examplesText } from "../demo/comparison.js";
+import { compare, comparisonText, examplesText, STAGE_NAMES, type Stage } from "../demo/comparison.js";
 import { demoReport } from "../demo/demo-report.js";
-import { BASE_SETTINGS, CORPUS_DOCUMENTS, SFT_SETTINGS } from "../demo/plan.js";
-import { continueTexts, examine, makeBlankModel, train } from "../demo/stages.js";
+import { BASE_SETTINGS, CORPUS_DOCUMENTS, DPO_SETTINGS, SFT_SETTINGS } from "../demo/plan.js";
+import { type Asked, continueTexts, examine, makeBlankModel, train } from "../demo/stages.js";
 import { loadBuiltRecipe } from "../load-recipe.js";
 
 export function command(): Command {
   return new Command("demo")
-    .description("The pipeline in miniature, without a download: data, a base model, SFT, before and after.")
+    .description(
+      "The pipeline in miniature, without a download: data, a base model, SFT, DPO, before and after.",
+    )
     .option("--out <folder>", "new folder for everything it makes; default: out/demo-<time>")
     .option("--threads <n>", "CPU threads; default: one for each physical core", Number)
     .option("--seed <n>", "another seed gives another valley", Number, 0)
@@ -42,13 +45,14 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
     signal: interrupt.signal,
     output: outputMode(false),
   });
-  const recipe = await loadBuiltRecipe("sft");
+  const sftRecipe = await loadBuiltRecipe("sft");
   const machine = { threads: options.threads ?? null, seed: options.seed, device: "cpu" };
 
   say("1. Data: the valley, its prose and its questions");
   const world = makeWorld(options.seed);
   const corpus = makeCorpus(world, { documents: CORPUS_DOCUMENTS, seed: options.seed });
   const instructions = makeInstructions(world, { seed: options.seed });
+  const preferences = makePreferences(world, instructions, { seed: options.seed });
   const folder = (name: string): string => join(out, name);
   mkdirSync(folder("data"), { recursive: true });
   const corpusFile = writeLines(
@@ -56,16 +60,19 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
     corpus.map(({ text }) => ({ text })),
   );
   const trainFile = writeLines(folder("data/train.jsonl"), instructions.train);
+  const pairsFile = writeLines(folder("data/preferences.jsonl"), preferences.train);
   writeLines(folder("data/held-out.jsonl"), instructions.heldOut);
+  writeLines(folder("data/pleas.jsonl"), preferences.pleas);
+  const count = (rows: readonly unknown[]): string => rows.length.toLocaleString("en");
   say(
-    `   ${corpus.length.toLocaleString("en")} texts, ${instructions.train.length.toLocaleString("en")} conversations, ${instructions.heldOut.length} held-out questions`,
+    `   ${count(corpus)} texts, ${count(instructions.train)} conversations, ${count(preferences.train)} pairs of answers, ${instructions.heldOut.length} held-out questions`,
   );
 
   say("\n2. A base model that reads the prose");
   const texts = [...corpus.slice(0, 4000).map(({ text }) => text), ...instructions.train.flatMap(contents)];
   await makeBlankModel(folder("blank"), texts, options.seed);
   const base = await train(
-    recipe,
+    sftRecipe,
     { ...BASE_SETTINGS, ...machine, model: folder("blank"), data: corpusFile, out: folder("base") },
     context("sft"),
   );
@@ -73,15 +80,32 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
 
   say("\n3. Supervised fine-tuning on questions and answers");
   const tuned = await train(
-    recipe,
+    sftRecipe,
     { ...SFT_SETTINGS, ...machine, model: base, data: trainFile, out: folder("sft") },
     context("sft"),
   );
   if (tuned === undefined) return interrupted();
 
-  say("\n4. Both answer questions that are in no training row");
-  const before = await examine("base", base, instructions.heldOut, context("demo"));
-  const after = await examine("after SFT", tuned, instructions.heldOut, context("demo"));
+  say("\n4. Direct preference optimization on pairs of answers");
+  const preferring = await train(
+    await loadBuiltRecipe("dpo"),
+    { ...DPO_SETTINGS, ...machine, model: tuned, data: pairsFile, out: folder("dpo") },
+    context("dpo"),
+  );
+  if (preferring === undefined) return interrupted();
+
+  say("\n5. All three answer questions that are in no training row");
+  const ask = <Q extends Asked>(stage: Stage, model: string, questions: readonly Q[]) =>
+    examine(STAGE_NAMES[stage], model, questions, context("demo"));
+  const answers = {
+    base: await ask("base", base, instructions.heldOut),
+    sft: await ask("sft", tuned, instructions.heldOut),
+    dpo: await ask("dpo", preferring, instructions.heldOut),
+  };
+  const pleas = {
+    sft: await ask("sft", tuned, preferences.pleas),
+    dpo: await ask("dpo", preferring, preferences.pleas),
+  };
   if (interrupt.signal.aborted) return interrupted();
   const probes = clozeProbes(world);
   const completions = await continueTexts(
@@ -93,15 +117,19 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
   const openings = openingsOf(corpus, 4);
   const continued = await continueTexts(base, openings, 40);
   const prose = openings.map((opening, i) => ({ opening, continued: continued[i]! }));
-  const comparison = compare(before, after, known / probes.length, prose);
+  const comparison = compare(answers, pleas, known / probes.length, prose);
   say(`\n${comparisonText(comparison)}\n\n${examplesText(comparison, 4)}\n`);
   const report = folder("report.html");
   writeFileAtomic(
     report,
-    demoReport(comparison, await readRun(folder("base")), await readRun(folder("sft"))),
+    demoReport(comparison, {
+      base: await readRun(folder("base")),
+      sft: await readRun(folder("sft")),
+      dpo: await readRun(folder("dpo")),
+    }),
   );
   say(`report  ${report}`);
-  say(`model   ${tuned}`);
+  say(`model   ${preferring}`);
   say(`time    ${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
 }
 

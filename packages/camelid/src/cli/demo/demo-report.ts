@@ -1,59 +1,41 @@
 import { figures, sideBySide, table } from "../../report/blocks.js";
-import { html } from "../../report/html.js";
+import { type Html, html } from "../../report/html.js";
 import { lineChart } from "../../report/line-chart.js";
 import { page, section } from "../../report/page.js";
 import type { RunRecord } from "../../run/read-run.js";
-import { type Comparison, examples, percentText } from "./comparison.js";
+import { type Comparison, examples, percentText, STAGE_NAMES, STAGES, type Stage } from "./comparison.js";
 
-/** The demo on one page: what was trained, what it says now, and both loss curves. */
-export function demoReport(comparison: Comparison, base: RunRecord, sft: RunRecord): string {
-  const { all, kinds, baseKnows, after, before } = comparison;
+/** The demo on one page: what was trained, what it says now, and the curves of all three stages. */
+export function demoReport(comparison: Comparison, runs: Record<Stage, RunRecord>): string {
+  const { all, baseKnows, manners } = comparison;
   return page({
     title: "A model learns to answer",
     kind: "demo",
-    lead: html`A model of a million parameters read the prose of a small valley, then was shown questions with their answers. On questions it never saw it went from <b>${percentText(all.before.correct)}</b> right to <b>${percentText(all.after.correct)}</b>.`,
+    lead: html`A model of a million parameters read the prose of a small valley, was shown questions with their answers, and then which of two answers people prefer. On questions it never saw it went from <b>${percentText(all.base.correct)}</b> right to <b>${percentText(all.sft.correct)}</b>; preferences then took its courtesy from <b>${percentText(manners.sft.courteous)}</b> to <b>${percentText(manners.dpo.courteous)}</b> and left <b>${percentText(all.dpo.correct)}</b> right.`,
     body: [
       section({
-        heading: "Before and after",
-        note: "Held-out questions: the fact, the wording or both are in no training row.",
+        heading: "Questions",
+        note: "Held out: the fact, the wording or both are in no training row.",
         body: [
           figures([
-            { name: "base right", value: percentText(all.before.correct) },
-            { name: "SFT right", value: percentText(all.after.correct) },
-            { name: "base ends its turn", value: percentText(all.before.stopped) },
-            { name: "SFT ends its turn", value: percentText(all.after.stopped) },
+            ...STAGES.map((stage) => ({
+              name: `${STAGE_NAMES[stage]} right`,
+              value: percentText(all[stage].correct),
+            })),
+            { name: "base ends its turn", value: percentText(all.base.stopped) },
+            { name: "SFT ends its turn", value: percentText(all.sft.stopped) },
             { name: "base completes true sentences", value: percentText(baseKnows) },
           ]),
-          table(
-            [
-              { name: "kind" },
-              { name: "asked", kind: "number" },
-              { name: "base right", kind: "number" },
-              { name: "SFT right", kind: "number" },
-              { name: "letter for letter", kind: "number" },
-            ],
-            kinds
-              .filter((kind) => kind.after.total > 0)
-              .map((kind) => [
-                kind.kind,
-                kind.after.total,
-                percentText(kind.before.correct),
-                percentText(kind.after.correct),
-                percentText(kind.after.exact),
-              ]),
-          ),
+          kindTable(comparison),
         ],
       }),
+      preferenceSection(comparison),
       section({
         heading: "In their own words",
         note: "One question of each kind.",
         body: table(
-          [
-            { name: "question", kind: "text" },
-            { name: "base", kind: "text" },
-            { name: "after SFT", kind: "text" },
-          ],
-          examples(comparison, 20).map((row) => [row.question, row.before, row.after]),
+          [{ name: "question", kind: "text" }, ...STAGES.map(answerColumn)],
+          examples(comparison, 20).map((row) => [row.question, ...STAGES.map((stage) => row[stage])]),
         ),
       }),
       section({
@@ -69,33 +51,95 @@ export function demoReport(comparison: Comparison, base: RunRecord, sft: RunReco
       }),
       section({
         heading: "Training",
-        note: "Nats per trained token.",
-        body: sideBySide([lossChart("base: prose", base), lossChart("SFT: questions and answers", sft)]),
+        note: "Nats per trained token; for DPO nats per pair, which begin at ln 2.",
+        body: sideBySide([
+          lossChart("base: prose", runs.base),
+          lossChart("SFT: questions and answers", runs.sft),
+          lossChart("DPO: pairs of answers", runs.dpo),
+          marginChart(runs.dpo),
+        ]),
       }),
-      section({
-        heading: "Every question",
-        body: table(
-          [
-            { name: "question", kind: "text" },
-            { name: "expected", kind: "text" },
-            { name: "base", kind: "text" },
-            { name: "after SFT", kind: "text" },
-            { name: "verdict" },
-          ],
-          after.map((answer, i) => [
-            answer.question.messages.map(({ role, content }) => `${role}: ${content}`).join("\n"),
-            answer.question.expected.answer,
-            before[i]!.output,
-            answer.output,
-            answer.verdict.reason,
-          ]),
-        ),
-      }),
+      everyQuestion(comparison),
     ],
   });
 }
 
-function lossChart(title: string, run: RunRecord) {
+function kindTable({ kinds }: Comparison): Html {
+  return table(
+    [
+      { name: "kind" },
+      { name: "asked", kind: "number" },
+      ...STAGES.map((stage) => ({ name: `${STAGE_NAMES[stage]} right`, kind: "number" as const })),
+    ],
+    kinds.map((score) => [
+      score.kind,
+      score.sft.total,
+      ...STAGES.map((stage) => percentText(score[stage].correct)),
+    ]),
+  );
+}
+
+function preferenceSection({ manners: { sft, dpo }, pleas }: Comparison): Html {
+  return section({
+    heading: "What is preferred",
+    note: "Pairs prefer a courteous close, no idle talk, the form that was asked for, and a refusal where somebody pleads for what the valley forbids. None of these questions and pleas is in a pair.",
+    body: [
+      table(
+        [{ name: "" }, { name: "after SFT", kind: "number" }, { name: "after DPO", kind: "number" }],
+        [
+          ["answers that close courteously", percentText(sft.courteous), percentText(dpo.courteous)],
+          ["pleas refused", percentText(sft.refuses), percentText(dpo.refuses)],
+          ["words an answer", sft.words.toFixed(1), dpo.words.toFixed(1)],
+        ],
+      ),
+      table(
+        [{ name: "plea", kind: "text" }, answerColumn("sft"), answerColumn("dpo")],
+        pleas.sft.map(({ question, output }, i) => [
+          question.messages.at(-1)!.content,
+          output,
+          pleas.dpo[i]!.output,
+        ]),
+      ),
+    ],
+  });
+}
+
+function everyQuestion({ answers }: Comparison): Html {
+  return section({
+    heading: "Every question",
+    body: table(
+      [
+        { name: "question", kind: "text" },
+        { name: "expected", kind: "text" },
+        ...STAGES.map(answerColumn),
+        { name: "SFT" },
+        { name: "DPO" },
+      ],
+      answers.sft.map(({ question, verdict }, i) => [
+        question.messages.map(({ role, content }) => `${role}: ${content}`).join("\n"),
+        question.expected.answer,
+        ...STAGES.map((stage) => answers[stage][i]!.output),
+        verdict.reason,
+        answers.dpo[i]!.verdict.reason,
+      ]),
+    ),
+  });
+}
+
+const answerColumn = (stage: Stage) => ({
+  name: stage === "base" ? "base" : `after ${STAGE_NAMES[stage]}`,
+  kind: "text" as const,
+});
+
+function lossChart(title: string, run: RunRecord): Html {
   const points = run.steps.map(({ step, loss }) => [step, loss] as const);
   return lineChart({ title, series: [{ name: "loss", points }], smooth: true, from: 0 });
+}
+
+function marginChart(run: RunRecord): Html {
+  const series = ["rewards/chosen", "rewards/rejected"].map((name) => ({
+    name,
+    points: run.steps.map(({ step, metrics }) => [step, metrics?.[name] ?? Number.NaN] as const),
+  }));
+  return lineChart({ title: "DPO: rewards", series, from: 0 });
 }

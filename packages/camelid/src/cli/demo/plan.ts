@@ -58,5 +58,20 @@ export const SFT_SETTINGS = {
   learningRate: 8e-4,
 };
 
+/**
+ * Pairs, once through. Beta is ten times the usual one: the margins that the preference needs are those of a closing phrase, and
+ * the loss is to stop pulling once they are there. With 0.1 the text breaks before the manners change.
+ */
+export const DPO_SETTINGS = {
+  epochs: 1,
+  microBatchSize: 16,
+  gradAccumSteps: 1,
+  maxSeqLen: 256,
+  beta: 1,
+  learningRate: 2.5e-5,
+  warmupRatio: 0.1,
+  betas: [0.9, 0.98] as [number, number],
+};
+
 /** Longest answer that anybody in the valley gives. */
 export const MAX_ANSWER_TOKENS = 48;

@@ -1,9 +1,9 @@
 /** The stages of the demo: each takes folders and gives folders, through the same doors that users go through. */
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
+import type { Message } from "../../data/conversation.js";
 import { renderPrompts } from "../../data/render.js";
-import type { HeldOutQuestion } from "../../demo/instructions.js";
-import { judge, type Verdict } from "../../demo/scoring.js";
+import { type Expectation, judge, type Verdict } from "../../demo/scoring.js";
 import { generateGreedy } from "../../generate/decode.js";
 import { initModel, loadModel } from "../../model/load.js";
 import { saveModel } from "../../model/save.js";
@@ -25,7 +25,7 @@ export async function makeBlankModel(folder: string, texts: Iterable<string>, se
   saveModel(model, folder);
 }
 
-/** Runs the sft recipe as `camelid sft` would. @returns the trained model's folder; undefined when interrupted */
+/** Runs a recipe as its command would. @returns the trained model's folder; undefined when interrupted */
 export async function train(
   recipe: Recipe,
   settings: Record<string, unknown>,
@@ -35,19 +35,25 @@ export async function train(
   return outcome === "completed" ? join(String(settings.out), "final") : undefined;
 }
 
-export interface Answer {
-  question: HeldOutQuestion;
+/** What can be asked and judged. */
+export interface Asked {
+  readonly messages: readonly Message[];
+  readonly expected: Expectation;
+}
+
+export interface Answer<Q extends Asked> {
+  question: Q;
   output: string;
   verdict: Verdict;
 }
 
-/** Asks a model every held-out question in the chat format and judges what it says. */
-export async function examine(
+/** Asks a model questions in the chat format and judges what it says. */
+export async function examine<Q extends Asked>(
   label: string,
   folder: string,
-  questions: readonly HeldOutQuestion[],
+  questions: readonly Q[],
   context: Pick<RecipeContext, "signal" | "output">,
-): Promise<Answer[]> {
+): Promise<Answer<Q>[]> {
   const tokenizer = await loadTokenizer(folder);
   using model = loadModel(folder, { dtype: "float32" });
   const prompts = await renderPrompts(
@@ -55,7 +61,7 @@ export async function examine(
     tokenizer,
   );
   using progress = new Progress({ label, unit: "answer", total: prompts.length, mode: context.output });
-  const answers: Answer[] = [];
+  const answers: Answer<Q>[] = [];
   const batchSize = 50;
   for (let at = 0; at < prompts.length && !context.signal.aborted; at += batchSize) {
     const decoded = await generateGreedy(model, prompts.slice(at, at + batchSize), {
