@@ -3,8 +3,8 @@ import type { Engine, Generation, GenerationRequest, Score, ScoreRequest } from 
 import type { Asked, Backend, Outcome } from "../backend.js";
 import { keyOf } from "../canonical.js";
 import type { GenerateAnswer, Profile, TaskRequest } from "../task.js";
-import { type PromptRenderer, promptRenderer } from "./render.js";
-import { prepareScores, prepareText, scoreAnswer, textAnswer } from "./scoring.js";
+import { promptRenderer } from "./render.js";
+import { type Prepared, prepareScores, prepareText, scoreAnswer, textAnswer } from "./scoring.js";
 
 export interface EngineBackendOptions {
   engine: Engine;
@@ -26,16 +26,17 @@ export function engineBackend({ engine, name, identity, profile }: EngineBackend
   const counts = { requests: 0, generated_tokens: 0 };
 
   async function prepare(batch: readonly Asked[]): Promise<Prepared[]> {
-    const fresh = batch.filter(({ request }) => !prepared.has(request));
-    const generated = fresh.filter(({ request }) => request.kind === "generate");
-    const ids = await renderer.ids(
-      generated.map(({ request }) => ({ prompt: (request as { prompt: never }).prompt })),
-    );
-    generated.forEach(({ request }, i) => prepared.set(request, { kind: "generate", promptIds: ids[i]! }));
-    for (const { request } of fresh) {
-      if (request.kind === "score")
-        prepared.set(request, await prepareScores(request, engine.tokenizer, renderer));
-      else if (request.kind === "text") prepared.set(request, await prepareText(request, renderer, context));
+    const fresh = batch.map(({ request }) => request).filter((request) => !prepared.has(request));
+    const generated = fresh.filter((request) => request.kind === "generate");
+    const scored = fresh.filter((request) => request.kind === "score");
+    const ids = await renderer.ids(generated);
+    for (const [i, request] of generated.entries()) {
+      prepared.set(request, { kind: "generate", promptIds: ids[i]! });
+    }
+    const parts = await prepareScores(scored, engine.tokenizer, renderer);
+    for (const [i, request] of scored.entries()) prepared.set(request, parts[i]!);
+    for (const request of fresh) {
+      if (request.kind === "text") prepared.set(request, await prepareText(request, renderer, context));
       else if (request.kind === "classify") prepared.set(request, { kind: "classify" });
     }
     return batch.map(({ request }) => prepared.get(request)!);
@@ -136,19 +137,6 @@ export function engineBackend({ engine, name, identity, profile }: EngineBackend
   };
 }
 
-/** A request as token ids. */
-export type Prepared =
-  | { kind: "generate"; promptIds: Int32Array }
-  | {
-      kind: "score";
-      requests: readonly ScoreRequest[];
-      /** Where each continuation went: engine request and place in it. */
-      places: readonly { request: number; place: number }[];
-      promptTokens: number;
-    }
-  | { kind: "text"; requests: readonly ScoreRequest[] }
-  | { kind: "classify" };
-
 function longestOf(part: Prepared): number {
   if (part.kind === "generate") return part.promptIds.length;
   if (part.kind === "classify") return 0;
@@ -228,5 +216,3 @@ function generateAnswer(
 const refuse = (reason: "unsupported" | "prompt-too-long", message: string): Outcome => ({
   refused: { reason, message },
 });
-
-export type { PromptRenderer };

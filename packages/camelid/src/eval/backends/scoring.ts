@@ -2,38 +2,70 @@
 import type { Score, ScoreRequest } from "../../generate/requests.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import type { ScoreAnswer, ScoreRequest as TaskScoreRequest, TextAnswer, TextRequest } from "../task.js";
-import type { Prepared } from "./engine.js";
 import type { PromptRenderer } from "./render.js";
+
+/** A request as token ids. */
+export type Prepared =
+  | { kind: "generate"; promptIds: Int32Array }
+  | PreparedScores
+  | { kind: "text"; requests: readonly ScoreRequest[] }
+  | { kind: "classify" };
+
+interface PreparedScores {
+  kind: "score";
+  requests: readonly ScoreRequest[];
+  /** Where each continuation went: engine request and place in it. */
+  places: readonly { request: number; place: number }[];
+  promptTokens: number;
+}
+
+/** All prompts and continuations are encoded in one call of the library. */
+export async function prepareScores(
+  requests: readonly TaskScoreRequest[],
+  tokenizer: Tokenizer,
+  renderer: PromptRenderer,
+): Promise<PreparedScores[]> {
+  const encoded = await renderer.ids(
+    requests.flatMap(({ prompt, continuations, tokens }) => [
+      { prompt },
+      ...(tokens === "last" ? [] : continuations.map((continuation) => ({ prompt, continuation }))),
+    ]),
+  );
+  const lone = [...new Set(requests.flatMap((one) => (one.tokens === "last" ? one.continuations : [])))];
+  const loneIds = await tokenizer.encodeBatch(lone);
+  const lastIds = new Map(lone.map((text, i) => [text, loneIds[i]!.slice(-1)]));
+  let at = 0;
+  return requests.map((request) => {
+    const promptIds = encoded[at++]!;
+    if (request.tokens === "last") {
+      const continuations = request.continuations.map((text) => lastIds.get(text)!);
+      return {
+        kind: "score",
+        requests: [{ promptIds, continuations }],
+        places: continuations.map((_, place) => ({ request: 0, place })),
+        promptTokens: promptIds.length,
+      };
+    }
+    const wholes = encoded.slice(at, at + request.continuations.length);
+    at += wholes.length;
+    return jointScores(promptIds, wholes);
+  });
+}
 
 /**
  * The tokens of each continuation: what prompt and continuation, encoded as one text, have beyond the prompt. Where a token
  * reaches over the border, that continuation starts earlier and is asked by itself.
  */
-export async function prepareScores(
-  request: TaskScoreRequest,
-  tokenizer: Tokenizer,
-  renderer: PromptRenderer,
-): Promise<Prepared> {
-  const { prompt, continuations, tokens = "joint" } = request;
-  const [promptIds, ...wholes] = await renderer.ids([
-    { prompt },
-    ...(tokens === "joint" ? continuations.map((continuation) => ({ prompt, continuation })) : []),
-  ]);
+function jointScores(promptIds: Int32Array, wholes: readonly Int32Array[]): PreparedScores {
   const shared: { promptIds: Int32Array; continuations: ArrayLike<number>[] } = {
-    promptIds: promptIds!,
+    promptIds,
     continuations: [],
   };
   const requests: ScoreRequest[] = [shared];
   const places: { request: number; place: number }[] = [];
-  for (const [i, continuation] of continuations.entries()) {
-    if (tokens === "last") {
-      const ids = await tokenizer.encode(continuation);
-      places.push({ request: 0, place: shared.continuations.push(ids.slice(-1)) - 1 });
-      continue;
-    }
-    const whole = wholes[i]!;
-    const border = Math.max(1, Math.min(commonStart(promptIds!, whole), whole.length - 1));
-    if (border === promptIds!.length) {
+  for (const whole of wholes) {
+    const border = Math.max(1, Math.min(commonStart(promptIds, whole), whole.length - 1));
+    if (border === promptIds.length) {
       places.push({ request: 0, place: shared.continuations.push(whole.slice(border)) - 1 });
     } else {
       const own = { promptIds: whole.slice(0, border), continuations: [whole.slice(border)] };
@@ -45,12 +77,12 @@ export async function prepareScores(
     kind: "score",
     requests: used,
     places: places.map(({ request: at, place }) => ({ request: used.indexOf(requests[at]!), place })),
-    promptTokens: promptIds!.length,
+    promptTokens: promptIds.length,
   };
 }
 
 export function scoreAnswer(
-  { places, requests, promptTokens }: Extract<Prepared, { kind: "score" }>,
+  { places, requests, promptTokens }: PreparedScores,
   results: readonly Score[][],
 ): ScoreAnswer {
   return {
