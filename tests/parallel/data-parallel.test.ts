@@ -28,8 +28,7 @@ const words = (out: string, ...more: string[]): string[] => [
 async function trained(name: string, ...more: string[]) {
   const out = join(root, name);
   const { code, err } = await builtCamelid(...words(out, ...more));
-  expect(err).toBe("");
-  expect(code).toBe(0);
+  expect(code, err).toBe(0);
   const { steps } = await readRun(out);
   return { out, steps };
 }
@@ -40,7 +39,7 @@ describe("the same training on any number of processes", () => {
     adapters: ["--lora-rank", "4"],
     "a mean of micro-batch means": ["--loss-reduction", "microbatch-mean", "--packing", "false"],
   };
-  test.each(Object.keys(methods))("%s", async (name) => {
+  test.each(Object.keys(methods))("%s", async (name: string) => {
     const flags = methods[name]!;
     const alone = await trained(`${name} 1`, ...flags);
     for (const count of ["2", "4"]) {
@@ -91,9 +90,9 @@ describe("the same training on any number of processes", () => {
     const events = readFileSync(join(out, "events.jsonl"), "utf8").split("\n");
     const cut = events.findIndex((line) => line.includes('"step-end"') && line.includes('"step":5,'));
     writeFileSync(join(out, "events.jsonl"), `${events.slice(0, cut).join("\n")}\n`);
-    const { code, out: text } = await builtCamelid("sft", "--resume", "--out", out);
-    expect(code).toBe(0);
-    expect(text).toMatch(/processes: 2 -> 1/);
+    const { code, err } = await builtCamelid("sft", "--resume", "--out", out);
+    expect(code, err).toBe(0);
+    expect(err).toMatch(/processes: 2 -> 1/);
     const { steps } = await readRun(out);
     expect(steps).toHaveLength(8);
     steps.forEach(({ loss }, i) => {

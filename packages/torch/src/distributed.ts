@@ -106,6 +106,8 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
     },
     failure: () => native.watchFailure() || undefined,
     [Symbol.dispose]() {
+      // To close a group is to wait for what is under way, and that does not end when a rank hangs. The process will.
+      if (native.watchFailure() !== "") return;
       native.stopWatch();
       native.closeGroup(group);
       native.closeStore(store);
