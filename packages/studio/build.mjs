@@ -21,7 +21,10 @@ function sourcesHash() {
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name)),
   );
-  for (const file of [...files.sort(), ...["index.html", "vite.config.mjs", "package.json", "build.mjs"].map((name) => join(root, name))]) {
+  for (const file of [
+    ...files.sort(),
+    ...["index.html", "vite.config.mjs", "package.json", "build.mjs"].map((name) => join(root, name)),
+  ]) {
     hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file));
   }
   return hash.digest("hex");

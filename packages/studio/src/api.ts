@@ -19,7 +19,11 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
 }
 
 export async function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const options = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
   return (await request(path, {}, signal === undefined ? options : { ...options, signal })) as T;
 }
 
@@ -41,7 +45,10 @@ async function request(path: string, query: Query, options: RequestInit): Promis
   if (response.status === 204) return undefined;
   const body = await response.json().catch(() => undefined);
   if (response.ok) return body;
-  throw new RequestFailed(response.status, (body as ApiError | undefined)?.error ?? { code: "ERR_HTTP", message: `status ${response.status}` });
+  throw new RequestFailed(
+    response.status,
+    (body as ApiError | undefined)?.error ?? { code: "ERR_HTTP", message: `status ${response.status}` },
+  );
 }
 
 /** An id as one part of a path. */

@@ -24,7 +24,11 @@ const VIEWS = [
 
 export function App() {
   const route = useRoute();
-  const { value: catalog, error, reload } = useLoad("catalog", (signal) => get<Catalog>("catalog", {}, signal));
+  const {
+    value: catalog,
+    error,
+    reload,
+  } = useLoad("catalog", (signal) => get<Catalog>("catalog", {}, signal));
   useEvery(3000, reload);
   useDigits();
   return (
@@ -79,7 +83,13 @@ function Rail({ current, catalog }: { current: string; catalog: Catalog | undefi
     <div class="rail">
       <a class="mark" href={link("runs")}>
         <svg viewBox="0 0 26 14" aria-hidden="true">
-          <path d="M1 12c3 0 4-10 8-10s3 6 5 6 2-6 5-6 3 10 6 10" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
+          <path
+            d="M1 12c3 0 4-10 8-10s3 6 5 6 2-6 5-6 3 10 6 10"
+            fill="none"
+            stroke="currentColor"
+            stroke-width="1.8"
+            stroke-linecap="round"
+          />
         </svg>
         Studio
       </a>
@@ -121,8 +131,11 @@ function useDigits(): void {
   useState(() => {
     addEventListener("keydown", (event) => {
       const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
-      const found = document.querySelector('[data-own-digits="true"]') === null && VIEWS.find(({ key }) => key === event.key);
+      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+        return;
+      const found =
+        document.querySelector('[data-own-digits="true"]') === null &&
+        VIEWS.find(({ key }) => key === event.key);
       if (found) location.hash = link(found.view);
     });
   });

@@ -7,7 +7,11 @@ export function number(value: AnyNumber | null | undefined, digits = 4): string 
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e").replace(/\.?0+e/, "e");
+  if (size >= 1e6 || size < 1e-3)
+    return value
+      .toExponential(Math.max(0, digits - 2))
+      .replace("e+", "e")
+      .replace(/\.?0+e/, "e");
   if (Number.isInteger(value)) return value.toLocaleString("en");
   return size >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(digits)));
 }

@@ -9,11 +9,13 @@ export interface Loaded<T> {
 
 /** Loads when `key` changes; what was there stays until the new answer is. An empty key loads nothing. */
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<{ key: string; value: T | undefined; error: RequestFailed | undefined }>({
-    key: "",
-    value: undefined,
-    error: undefined,
-  });
+  const [state, setState] = useState<{ key: string; value: T | undefined; error: RequestFailed | undefined }>(
+    {
+      key: "",
+      value: undefined,
+      error: undefined,
+    },
+  );
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
   latest.current = load;
@@ -25,7 +27,10 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
       (value) => !stop.signal.aborted && setState({ key, value, error: undefined }),
       (error: unknown) => {
         if (stop.signal.aborted) return;
-        const shown = error instanceof RequestFailed ? error : new RequestFailed(0, { code: "ERR_PAGE", message: String(error) });
+        const shown =
+          error instanceof RequestFailed
+            ? error
+            : new RequestFailed(0, { code: "ERR_PAGE", message: String(error) });
         setState((before) => ({ key, value: before.key === key ? before.value : undefined, error: shown }));
       },
     );

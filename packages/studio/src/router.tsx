@@ -16,7 +16,9 @@ export function parseRoute(hash: string): Route {
 }
 
 export function link(view: string, id = "", query: Record<string, string | undefined> = {}): string {
-  const words = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "");
+  const words = Object.entries(query).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "",
+  );
   const search = new URLSearchParams(words).toString();
   const path = id.split("/").map(encodeURIComponent).join("/");
   return `#/${view}${id === "" ? "" : `/${path}`}${search === "" ? "" : `?${search}`}`;

@@ -9,6 +9,7 @@ import { appFiles, studioAppFolder } from "./app-files.js";
 import { StudioContext } from "./context.js";
 import { NotFound, reply } from "./failures.js";
 import { guard } from "./guard.js";
+import { dataRoutes } from "./mixes/routes.js";
 import { Roots } from "./roots.js";
 import { runRoutes } from "./runs/routes.js";
 
@@ -55,6 +56,7 @@ function apiRoutes(studio: StudioContext): Hono {
   const api = new Hono();
   api.get("/catalog", (context) => context.json(studio.catalog()));
   api.route("/runs", runRoutes(studio));
+  api.route("/data", dataRoutes(studio));
   return api;
 }
 

@@ -2,7 +2,13 @@
 import type { ComponentChildren } from "preact";
 import type { RequestFailed, RunStatus } from "../api.ts";
 
-export function Page(props: { over?: ComponentChildren; title: ComponentChildren; actions?: ComponentChildren; lead?: ComponentChildren; children: ComponentChildren }) {
+export function Page(props: {
+  over?: ComponentChildren;
+  title: ComponentChildren;
+  actions?: ComponentChildren;
+  lead?: ComponentChildren;
+  children: ComponentChildren;
+}) {
   return (
     <main class="page" id="page">
       <header>
@@ -19,7 +25,12 @@ export function Page(props: { over?: ComponentChildren; title: ComponentChildren
 }
 
 /** A stretch of a page; with `margin` its heading stands beside it where there is room. */
-export function Part(props: { title: ComponentChildren; note?: ComponentChildren; margin?: boolean; children: ComponentChildren }) {
+export function Part(props: {
+  title: ComponentChildren;
+  note?: ComponentChildren;
+  margin?: boolean;
+  children: ComponentChildren;
+}) {
   return (
     <section class={`part${props.margin ? " margin" : ""}`}>
       <h2>{props.title}</h2>
@@ -29,7 +40,9 @@ export function Part(props: { title: ComponentChildren; note?: ComponentChildren
   );
 }
 
-export function Figures(props: { of: readonly (readonly [name: string, value: ComponentChildren, unit?: string] | false)[] }) {
+export function Figures(props: {
+  of: readonly (readonly [name: string, value: ComponentChildren, unit?: string] | false)[];
+}) {
   return (
     <dl class="figures">
       {props.of.map(
@@ -68,17 +81,33 @@ export function Note(props: { tone?: "good" | "warn" | "bad"; children: Componen
 }
 
 /** What, where and how to mend it, as the command line says it. */
-export function Failure({ of }: { of: RequestFailed | { message: string; body?: { code: string; message: string; where?: string; fix?: string } } }) {
+export function Failure({
+  of,
+}: {
+  of:
+    | RequestFailed
+    | { message: string; body?: { code: string; message: string; where?: string; fix?: string } };
+}) {
   const body = of.body ?? { code: "", message: of.message, where: undefined, fix: undefined };
   return (
     <div class="note bad" role="alert">
       {body.message}
-      {(body.where || body.fix) && <pre>{[body.where && `where: ${body.where}`, body.fix && `fix:   ${body.fix}`].filter(Boolean).join("\n")}</pre>}
+      {(body.where || body.fix) && (
+        <pre>
+          {[body.where && `where: ${body.where}`, body.fix && `fix:   ${body.fix}`]
+            .filter(Boolean)
+            .join("\n")}
+        </pre>
+      )}
     </div>
   );
 }
 
-export function Tabs(props: { label: string; tabs: readonly { key: string; name: string; count?: number | undefined; href: string }[]; current: string }) {
+export function Tabs(props: {
+  label: string;
+  tabs: readonly { key: string; name: string; count?: number | undefined; href: string }[];
+  current: string;
+}) {
   return (
     <nav class="tabs" aria-label={props.label}>
       {props.tabs.map(({ key, name, count, href }) => (

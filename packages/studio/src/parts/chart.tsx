@@ -50,7 +50,12 @@ export function Chart(props: ChartProps) {
   const latest = useRef(props);
   latest.current = props;
   const shown = lines.filter(({ name }) => !off.has(name));
-  const shape = JSON.stringify([shown.map((line) => [line.name, line.tint, !!line.behind, !!line.low, line.sparse, line.dash]), props.log, props.fromZero, height]);
+  const shape = JSON.stringify([
+    shown.map((line) => [line.name, line.tint, !!line.behind, !!line.low, line.sparse, line.dash]),
+    props.log,
+    props.fromZero,
+    height,
+  ]);
   const [themeTurn, setThemeTurn] = useState(0);
   useEffect(() => onThemeChange(() => setThemeTurn((n) => n + 1)), []);
 
@@ -66,7 +71,11 @@ export function Chart(props: ChartProps) {
     };
     const made = new uPlot(plotOptions(latest.current, shown, width, height, read), data, holder.current);
     plot.current = made;
-    const stop = watchClicks(made, (index) => latest.current.onPick?.(index), () => latest.current.onReset?.());
+    const stop = watchClicks(
+      made,
+      (index) => latest.current.onPick?.(index),
+      () => latest.current.onReset?.(),
+    );
     return () => {
       stop();
       made.destroy();
@@ -100,7 +109,12 @@ export function Chart(props: ChartProps) {
         {lines.length > 1 && (
           <span class="legend">
             {lines.map(({ name, tint }) => (
-              <button type="button" key={name} aria-pressed={!off.has(name)} onClick={() => setOff(toggled(off, name))}>
+              <button
+                type="button"
+                key={name}
+                aria-pressed={!off.has(name)}
+                onClick={() => setOff(toggled(off, name))}
+              >
                 <span class={`swatch t${tint}`} />
                 {name}
               </button>
@@ -115,7 +129,14 @@ export function Chart(props: ChartProps) {
         )}
         <span class="reading" ref={reading} aria-live="polite" />
       </header>
-      <div ref={holder} style={{ minHeight: `${height}px` }} tabIndex={0} role="img" aria-label={summary(props)} onKeyDown={onKey} />
+      <div
+        ref={holder}
+        style={{ minHeight: `${height}px` }}
+        tabIndex={0}
+        role="img"
+        aria-label={summary(props)}
+        onKeyDown={onKey}
+      />
     </figure>
   );
 }
@@ -136,13 +157,19 @@ function plotData(x: readonly number[], lines: readonly Line[]): uPlot.AlignedDa
   return columns as unknown as uPlot.AlignedData;
 }
 
-function plotOptions(props: ChartProps, lines: readonly Line[], width: number, height: number, read: (index: number | null | undefined) => void): uPlot.Options {
+function plotOptions(
+  props: ChartProps,
+  lines: readonly Line[],
+  width: number,
+  height: number,
+  read: (index: number | null | undefined) => void,
+): uPlot.Options {
   const [soft, grid, bad] = [color("soft"), color("line"), color("bad")];
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
   for (const line of lines) {
     const stroke = color(`c${line.tint}`);
-    const faint = stroke.replace("rgb(", "rgba(").replace(")", ", 0.32)");
+    const faint = stroke.replace("rgb(", "rgba(").replace(")", ", 0.5)");
     const fill = stroke.replace("rgb(", "rgba(").replace(")", ", 0.16)");
     if (line.low && line.high) {
       const hidden = { width: 0, points: { show: false }, stroke: "transparent" };
@@ -151,7 +178,13 @@ function plotOptions(props: ChartProps, lines: readonly Line[], width: number, h
     }
     if (line.behind) series.push({ stroke: faint, width: 1, points: { show: false }, spanGaps: false });
     const points = line.sparse ? { show: true, size: 5, fill: stroke } : { show: false };
-    series.push({ stroke, width: 1.6, points, spanGaps: line.sparse ?? false, ...(line.dash ? { dash: [5, 4] } : {}) });
+    series.push({
+      stroke,
+      width: 1.6,
+      points,
+      spanGaps: line.sparse ?? false,
+      ...(line.dash ? { dash: [5, 4] } : {}),
+    });
   }
   return {
     width,
@@ -173,15 +206,33 @@ function plotOptions(props: ChartProps, lines: readonly Line[], width: number, h
     },
     padding: [8, 8, 0, 0],
     axes: [
-      { stroke: soft, font: "11px ui-sans-serif, system-ui, sans-serif", grid: { show: false }, ticks: { stroke: grid, size: 4 }, size: 26, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString("en") : "")) },
-      { stroke: soft, font: "11px ui-sans-serif, system-ui, sans-serif", grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 52, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick, 3))) },
+      {
+        stroke: soft,
+        font: "11px ui-sans-serif, system-ui, sans-serif",
+        grid: { show: false },
+        ticks: { stroke: grid, size: 4 },
+        size: 26,
+        values: (_plot, ticks) =>
+          ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString("en") : "")),
+      },
+      {
+        stroke: soft,
+        font: "11px ui-sans-serif, system-ui, sans-serif",
+        grid: { stroke: grid, width: 1 },
+        ticks: { show: false },
+        size: 52,
+        values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick, 3))),
+      },
     ],
     hooks: {
       setCursor: [(plot) => read(plot.cursor.idx)],
       setSelect: [
         (plot) => {
           if (plot.select.width < 4) return;
-          props.onZoom?.(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"));
+          props.onZoom?.(
+            plot.posToVal(plot.select.left, "x"),
+            plot.posToVal(plot.select.left + plot.select.width, "x"),
+          );
           plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
@@ -252,7 +303,9 @@ function tell(place: HTMLElement, { x, lines }: ChartProps, index: number, off: 
 function summary({ title, unit, x, lines, onPick }: ChartProps): string {
   const parts = lines.slice(0, 4).map(({ name, values }) => {
     const finite = values.filter((value) => value !== null);
-    return finite.length === 0 ? `${name}: no values` : `${name} from ${number(finite[0]!)} to ${number(finite.at(-1)!)}`;
+    return finite.length === 0
+      ? `${name}: no values`
+      : `${name} from ${number(finite[0]!)} to ${number(finite.at(-1)!)}`;
   });
   return `${title}${unit ? `, ${unit}` : ""}, steps ${x[0] ?? 0} to ${x.at(-1) ?? 0}: ${parts.join("; ")}. Arrow keys read values${onPick ? ", Enter opens a step" : ""}.`;
 }

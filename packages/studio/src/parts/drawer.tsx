@@ -2,7 +2,13 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 /** One thing looked at closely, beside the page. Escape closes it; focus goes in and comes back. */
-export function Drawer(props: { title: ComponentChildren; label: string; actions?: ComponentChildren; onClose: () => void; children: ComponentChildren }) {
+export function Drawer(props: {
+  title: ComponentChildren;
+  label: string;
+  actions?: ComponentChildren;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
   const panel = useRef<HTMLDivElement>(null);
   const close = useRef(props.onClose);
   close.current = props.onClose;

@@ -26,7 +26,11 @@ export function RowPanel({ row }: { row: RowView }) {
           <Failure of={{ message: row.problem.message, body: row.problem }} />
         </>
       )}
-      {form === "file" ? <pre class="words">{pretty(row.raw)}</pre> : <Sides row={row} tokens={form === "tokens"} />}
+      {form === "file" ? (
+        <pre class="words">{pretty(row.raw)}</pre>
+      ) : (
+        <Sides row={row} tokens={form === "tokens"} />
+      )}
       {form !== "file" && Object.keys(row.extra).length > 0 && (
         <details>
           <summary class="soft">other keys of the row</summary>

@@ -35,12 +35,27 @@ export function TokenStrip({ tokens }: { tokens: TokenView }) {
   };
   return (
     <>
-      <div class="strip" ref={strip} tabIndex={0} role="group" onKeyDown={onKey} onMouseOver={onPoint} onClick={onPoint} aria-label={`${many} tokens, ${tokens.trainedTokens} of them trained; arrow keys walk through them`}>
+      <div
+        class="strip"
+        ref={strip}
+        tabIndex={0}
+        role="group"
+        onKeyDown={onKey}
+        onMouseOver={onPoint}
+        onClick={onPoint}
+        aria-label={`${many} tokens, ${tokens.trainedTokens} of them trained; arrow keys walk through them`}
+      >
         {spans}
         {tokens.tokensCut > 0 && <span class="soft"> … {tokens.tokensCut} tokens cut</span>}
       </div>
       <div class="token-note" role="status">
-        {at === undefined ? <span class="soft">Point at a token, or focus the text and use the arrow keys, to see why it is trained or not.</span> : <TokenNote tokens={tokens} at={at} />}
+        {at === undefined ? (
+          <span class="soft">
+            Point at a token, or focus the text and use the arrow keys, to see why it is trained or not.
+          </span>
+        ) : (
+          <TokenNote tokens={tokens} at={at} />
+        )}
       </div>
     </>
   );
@@ -50,7 +65,8 @@ function TokenNote({ tokens, at }: { tokens: TokenView; at: number }) {
   const role = tokens.roles[tokens.role[at]!];
   return (
     <>
-      <b class="mono">{JSON.stringify(tokens.texts[at])}</b> <b>{tokens.trained[at] ? "trained" : "not trained"}</b>: {tokens.reasons[tokens.reason[at]!]}.
+      <b class="mono">{JSON.stringify(tokens.texts[at])}</b>{" "}
+      <b>{tokens.trained[at] ? "trained" : "not trained"}</b>: {tokens.reasons[tokens.reason[at]!]}.
       <div class="soft">
         token {at + 1} of {tokens.ids.length}, id {tokens.ids[at]}, {role}
         {tokens.special[at] ? ", special" : ""}, label {tokens.trained[at] ? tokens.ids[at] : -100}
@@ -66,7 +82,10 @@ function Token({ tokens, at }: { tokens: TokenView; at: number }) {
   return (
     <>
       {/^\s/.test(text) && <wbr />}
-      <span class={`tok ${role}${tokens.trained[at] ? " t" : ""}${tokens.special[at] ? " x" : ""}`} data-i={at}>
+      <span
+        class={`tok ${role}${tokens.trained[at] ? " t" : ""}${tokens.special[at] ? " x" : ""}`}
+        data-i={at}
+      >
         {visible(text)}
       </span>
       {breaks && <br />}

@@ -6,12 +6,14 @@ import { Failure, Page, Part, Status } from "../parts/blocks.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { link, type Route } from "../router.tsx";
 import { CurveControls } from "./curve-controls.tsx";
-import { lineOf, usualSmoothing, useSeries, type Window } from "./series.ts";
+import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
 
 /** Runs laid over each other, and what was told to one and not to the other. */
 export function CompareView({ route }: { route: Route }) {
   const ids = (route.query.get("runs") ?? "").split("\n").filter(Boolean).slice(0, 8);
-  const { value: runs, error } = useLoad(`compare ${ids.join("\n")}`, (signal) => Promise.all(ids.map((id) => get<RunDetail>(`runs/${part(id)}`, {}, signal))));
+  const { value: runs, error } = useLoad(`compare ${ids.join("\n")}`, (signal) =>
+    Promise.all(ids.map((id) => get<RunDetail>(`runs/${part(id)}`, {}, signal))),
+  );
   const over = <a href={link("runs")}>Runs</a>;
   if (error) {
     return (
@@ -20,7 +22,12 @@ export function CompareView({ route }: { route: Route }) {
       </Page>
     );
   }
-  if (runs === undefined) return <Page over={over} title="Compared"><div aria-busy="true" /></Page>;
+  if (runs === undefined)
+    return (
+      <Page over={over} title="Compared">
+        <div aria-busy="true" />
+      </Page>
+    );
   const names = shortNames(ids);
   return (
     <Page over={over} title={names.join(" · ")} lead={`${runs.length} runs over the same steps.`}>
@@ -72,14 +79,33 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
   const replies = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => useOne(ids[i], { range: all, smooth }));
   const there = replies.filter((reply) => reply !== undefined);
   const x = there[0]?.x ?? [];
-  const zoom = (from: number, to: number) => setRange({ from: Math.max(0, Math.floor(from)), to: Math.ceil(to) });
-  const lines = (key: string) => replies.flatMap((reply, i) => (reply === undefined || reply.series[key] === undefined ? [] : [plain(reply, key, names[i]!, i + 1)]));
-  const shared = [...new Set(there.flatMap(({ series }) => Object.keys(series)))].filter((key) => !["loss", "epoch", "trained_tokens"].includes(key));
+  const zoom = (from: number, to: number) =>
+    setRange({ from: Math.max(0, Math.floor(from)), to: Math.ceil(to) });
+  const lines = (key: string) =>
+    replies.flatMap((reply, i) =>
+      reply === undefined || reply.series[key] === undefined ? [] : [plain(reply, key, names[i]!, i + 1)],
+    );
+  const shared = [...new Set(there.flatMap(({ series }) => Object.keys(series)))].filter(
+    (key) => !["loss", "epoch", "trained_tokens"].includes(key),
+  );
   const common = { x, sync: "compare", onZoom: zoom, onReset: () => setRange(undefined) };
   return (
     <>
-      <CurveControls window={{ range, smooth }} onSmooth={setSmoothing} log={log} onLog={setLog} onReset={() => setRange(undefined)} />
-      <Chart {...common} title="Loss" unit="nats per trained token" lines={lines("loss")} height={300} log={log} />
+      <CurveControls
+        window={{ range, smooth }}
+        onSmooth={setSmoothing}
+        log={log}
+        onLog={setLog}
+        onReset={() => setRange(undefined)}
+      />
+      <Chart
+        {...common}
+        title="Loss"
+        unit="nats per trained token"
+        lines={lines("loss")}
+        height={300}
+        log={log}
+      />
       <div class="charts">
         {shared.slice(0, 24).map((key) => (
           <Chart key={key} {...common} title={TITLES[key] ?? key} lines={lines(key)} />
@@ -89,7 +115,11 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
   );
 }
 
-const TITLES: Record<string, string> = { lr: "Learning rate", grad_norm: "Gradient norm", tokens_per_second: "Tokens/s" };
+const TITLES: Record<string, string> = {
+  lr: "Learning rate",
+  grad_norm: "Gradient norm",
+  tokens_per_second: "Tokens/s",
+};
 
 function useOne(id: string | undefined, window: Window): SeriesReply | undefined {
   const reply = useSeries(id ?? "", window);

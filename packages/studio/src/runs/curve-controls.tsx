@@ -2,7 +2,13 @@ import { count } from "../format.ts";
 import { SMOOTHING, type Window } from "./series.ts";
 
 /** How the curves are looked at: smoothing, scale, and the way back to all steps. */
-export function CurveControls(props: { window: Window; onSmooth: (smooth: number) => void; log: boolean; onLog: (log: boolean) => void; onReset: () => void }) {
+export function CurveControls(props: {
+  window: Window;
+  onSmooth: (smooth: number) => void;
+  log: boolean;
+  onLog: (log: boolean) => void;
+  onReset: () => void;
+}) {
   const { range, smooth } = props.window;
   return (
     <div class="fields">
@@ -17,7 +23,11 @@ export function CurveControls(props: { window: Window; onSmooth: (smooth: number
         </select>
       </label>
       <label>
-        <input type="checkbox" checked={props.log} onChange={(event) => props.onLog(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={props.log}
+          onChange={(event) => props.onLog(event.currentTarget.checked)}
+        />
         log scale
       </label>
       {range ? (

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { SeriesReply } from "../api.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
 import { CurveControls } from "./curve-controls.tsx";
-import { lineOf, usualSmoothing, useSeries, type Window } from "./series.ts";
+import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
 
 const OWN = new Set(["loss", "lr", "grad_norm", "tokens_per_second", "epoch", "trained_tokens"]);
 
@@ -15,19 +15,44 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
   const reply = useSeries(id, { range, smooth });
   if (reply === undefined) return <div style={{ minHeight: "26rem" }} aria-busy="true" />;
   if (Object.keys(reply.series).length === 0) return <p class="empty">No step has been written yet.</p>;
-  const zoom = (from: number, to: number) => setRange({ from: Math.max(0, Math.floor(from)), to: Math.ceil(to) });
+  const zoom = (from: number, to: number) =>
+    setRange({ from: Math.max(0, Math.floor(from)), to: Math.ceil(to) });
   const reset = () => setRange(undefined);
   const common = { x: reply.x, sync: `run-${id}`, onZoom: zoom, onReset: reset };
   const pick = (key: string) => (index: number) => onStep(stepAt(reply, key, index));
   const small = groups(reply);
   return (
     <>
-      <CurveControls window={{ range, smooth }} onSmooth={setSmoothing} log={log} onLog={setLog} onReset={reset} />
-      <Chart {...common} title="Loss" unit="nats per trained token" lines={lossLines(reply)} height={280} log={log} onPick={pick("loss")} />
+      <CurveControls
+        window={{ range, smooth }}
+        onSmooth={setSmoothing}
+        log={log}
+        onLog={setLog}
+        onReset={reset}
+      />
+      <Chart
+        {...common}
+        title="Loss"
+        unit="nats per trained token"
+        lines={lossLines(reply)}
+        height={280}
+        log={log}
+        onPick={pick("loss")}
+      />
       <div class="charts">
         {small.map(({ title, unit, keys, fromZero }) => {
           const lines = keys.flatMap(({ key, name }, i) => lineOf(reply, key, name, tintOf(title, i)) ?? []);
-          return <Chart key={title} {...common} title={title} unit={unit} lines={lines} fromZero={fromZero ?? false} onPick={pick(keys[0]!.key)} />;
+          return (
+            <Chart
+              key={title}
+              {...common}
+              title={title}
+              unit={unit}
+              lines={lines}
+              fromZero={fromZero ?? false}
+              onPick={pick(keys[0]!.key)}
+            />
+          );
         })}
       </div>
     </>
@@ -52,7 +77,9 @@ interface Group {
 function groups(reply: SeriesReply): Group[] {
   const keys = Object.keys(reply.series);
   const sources = keys.filter((key) => key.startsWith("source/"));
-  const rest = keys.filter((key) => !OWN.has(key) && !key.startsWith("source/") && !/^eval\/[^/]+$/.test(key));
+  const rest = keys.filter(
+    (key) => !OWN.has(key) && !key.startsWith("source/") && !/^eval\/[^/]+$/.test(key),
+  );
   // rewards/chosen and rewards/rejected are read together.
   const sides = new Map<string, string[]>();
   for (const key of rest) {
@@ -62,12 +89,28 @@ function groups(reply: SeriesReply): Group[] {
   const own: Group[] = [
     { title: "Learning rate", fromZero: true, keys: [{ key: "lr", name: "lr" }] },
     { title: "Gradient norm", unit: "before clipping", keys: [{ key: "grad_norm", name: "norm" }] },
-    { title: "Throughput", unit: "tokens/s", fromZero: true, keys: [{ key: "tokens_per_second", name: "tokens/s" }] },
+    {
+      title: "Throughput",
+      unit: "tokens/s",
+      fromZero: true,
+      keys: [{ key: "tokens_per_second", name: "tokens/s" }],
+    },
   ];
   return [
-    ...(sources.length > 1 ? [{ title: "Loss by source", unit: "nats per trained token", keys: sources.map((key) => ({ key, name: key.slice("source/".length) })) }] : []),
+    ...(sources.length > 1
+      ? [
+          {
+            title: "Loss by source",
+            unit: "nats per trained token",
+            keys: sources.map((key) => ({ key, name: key.slice("source/".length) })),
+          },
+        ]
+      : []),
     ...own.filter((group) => group.keys.some(({ key }) => keys.includes(key))),
-    ...[...sides].map(([family, members]) => ({ title: family, keys: members.map((key) => ({ key, name: key.slice(family.length + 1) || key })) })),
+    ...[...sides].map(([family, members]) => ({
+      title: family,
+      keys: members.map((key) => ({ key, name: key.slice(family.length + 1) || key })),
+    })),
   ];
 }
 

@@ -9,11 +9,20 @@ import { StepDrawer } from "./step-drawer.tsx";
 /** One run: what became of it, its curves, what it said, what it was told. */
 export function RunView({ route }: { route: Route }) {
   const { id } = route;
-  const { value: run, error, reload } = useLoad(`run ${id}`, (signal) => get<RunDetail>(`runs/${part(id)}`, {}, signal));
-  useEvery(2000, reload, run === undefined || run.summary.status === "running" || run.summary.status === "empty");
+  const {
+    value: run,
+    error,
+    reload,
+  } = useLoad(`run ${id}`, (signal) => get<RunDetail>(`runs/${part(id)}`, {}, signal));
+  useEvery(
+    2000,
+    reload,
+    run === undefined || run.summary.status === "running" || run.summary.status === "empty",
+  );
   const step = route.query.get("step");
   const { name, folder } = splitId(id);
-  if (run === undefined) return <Page title={name}>{error ? <Failure of={error} /> : <div aria-busy="true" />}</Page>;
+  if (run === undefined)
+    return <Page title={name}>{error ? <Failure of={error} /> : <div aria-busy="true" />}</Page>;
   const { summary } = run;
   return (
     <Page
@@ -51,7 +60,10 @@ export function RunView({ route }: { route: Route }) {
         <Part title="Warnings" margin>
           {run.warnings.slice(0, 30).map((warning, i) => (
             <Note key={i} tone="warn">
-              {warning.step !== null && <a href={link("run", id, { step: String(warning.step) })}>step {count(warning.step)}</a>} {warning.message}
+              {warning.step !== null && (
+                <a href={link("run", id, { step: String(warning.step) })}>step {count(warning.step)}</a>
+              )}{" "}
+              {warning.message}
             </Note>
           ))}
         </Part>
@@ -59,7 +71,9 @@ export function RunView({ route }: { route: Route }) {
       {run.samples.length > 0 && <Samples run={run} />}
       <Settings run={run} />
       {run.checkpoints.length > 0 && <Checkpoints run={run} />}
-      {step !== null && <StepDrawer id={id} step={Number(step)} last={summary.step} row={route.query.get("row")} />}
+      {step !== null && (
+        <StepDrawer id={id} step={Number(step)} last={summary.step} row={route.query.get("row")} />
+      )}
     </Page>
   );
 }
@@ -67,8 +81,10 @@ export function RunView({ route }: { route: Route }) {
 function Lead({ run: { summary, resumes } }: { run: RunDetail }) {
   return (
     <>
-      <Status of={summary.status} /> · {summary.recipe} of {summary.model ?? "?"} on {summary.data ?? "?"} · began {moment(summary.startedAt)}
-      {resumes.length > 0 && ` · resumed ${resumes.map(({ fromStep }) => `from step ${count(fromStep)}`).join(", ")}`}
+      <Status of={summary.status} /> · {summary.recipe} of {summary.model ?? "?"} on {summary.data ?? "?"} ·
+      began {moment(summary.startedAt)}
+      {resumes.length > 0 &&
+        ` · resumed ${resumes.map(({ fromStep }) => `from step ${count(fromStep)}`).join(", ")}`}
     </>
   );
 }
@@ -97,7 +113,11 @@ function Actions({ run, reload }: { run: RunDetail; reload: () => void }) {
       <a class="button" href={`/api/runs/${part(id)}/report.html`} target="_blank" rel="noreferrer">
         Report
       </a>
-      <a class="button" href={`/api/runs/${part(id)}/report.html?save=1`} title="One HTML file that opens anywhere, without a server">
+      <a
+        class="button"
+        href={`/api/runs/${part(id)}/report.html?save=1`}
+        title="One HTML file that opens anywhere, without a server"
+      >
         Save as a file
       </a>
     </>

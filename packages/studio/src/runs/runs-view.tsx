@@ -7,7 +7,9 @@ import { link } from "../router.tsx";
 export function RunsView({ catalog }: { catalog: Catalog }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [words, setWords] = useState("");
-  const runs = catalog.runs.filter((run) => `${run.id} ${run.recipe} ${run.status} ${run.model}`.toLowerCase().includes(words.toLowerCase()));
+  const runs = catalog.runs.filter((run) =>
+    `${run.id} ${run.recipe} ${run.status} ${run.model}`.toLowerCase().includes(words.toLowerCase()),
+  );
   const running = catalog.runs.filter(({ status }) => status === "running").length;
   const choose = (id: string) => {
     const next = new Set(chosen);
@@ -31,13 +33,20 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
       ))}
       {catalog.runs.length === 0 ? (
         <div class="empty">
-          No run yet in {catalog.roots.map(({ path }) => path).join(", ")}. Start one here, or on the command line:
+          No run yet in {catalog.roots.map(({ path }) => path).join(", ")}. Start one here, or on the command
+          line:
           <pre>camelid sft --model MODEL --data rows.jsonl --out out/first</pre>
         </div>
       ) : (
         <>
           <div class="fields">
-            <input type="search" placeholder="Find a run" aria-label="Find a run" value={words} onInput={(event) => setWords(event.currentTarget.value)} />
+            <input
+              type="search"
+              placeholder="Find a run"
+              aria-label="Find a run"
+              value={words}
+              onInput={(event) => setWords(event.currentTarget.value)}
+            />
             <button
               type="button"
               disabled={chosen.size < 2}
@@ -82,7 +91,10 @@ function Row({ run, chosen, onChoose }: { run: RunSummary; chosen: boolean; onCh
   const { name, folder } = splitId(run.id);
   const address = link("run", run.id);
   return (
-    <tr class={`go${chosen ? " on" : ""}`} onClick={(event) => !(event.target as HTMLElement).closest("a, input") && (location.hash = address)}>
+    <tr
+      class={`go${chosen ? " on" : ""}`}
+      onClick={(event) => !(event.target as HTMLElement).closest("a, input") && (location.hash = address)}
+    >
       <td>
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Compare ${run.id}`} />
       </td>

@@ -40,9 +40,18 @@ export function lineOf(reply: SeriesReply, key: string, name: string, tint: numb
   if (series === undefined) return undefined;
   const values = series.mean.filter((value) => value !== null).length;
   const sparse = values > 0 && values < 40 && reply.x.length > values * 2;
-  const common = { name, tint, low: series.low, high: series.high, bad: series.bad, badCount: series.badCount };
+  const common = {
+    name,
+    tint,
+    low: series.low,
+    high: series.high,
+    bad: series.bad,
+    badCount: series.badCount,
+  };
   if (sparse) return { name, tint, values: series.mean, sparse, bad: series.bad, badCount: series.badCount };
-  return series.smooth === undefined ? { ...common, values: series.mean } : { ...common, values: series.smooth, behind: series.low ? undefined : series.mean };
+  return series.smooth === undefined
+    ? { ...common, values: series.mean }
+    : { ...common, values: series.smooth, behind: series.low ? undefined : series.mean };
 }
 
 export const SMOOTHING = [0, 10, 50, 200, 1000, 5000];

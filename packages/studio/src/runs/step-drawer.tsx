@@ -7,8 +7,20 @@ import { RowPanel } from "../parts/row-view.tsx";
 import { setQuery } from "../router.tsx";
 
 /** The rows of one step, and any of them token by token. */
-export function StepDrawer({ id, step, last, row }: { id: string; step: number; last: number; row: string | null }) {
-  const { value, error } = useLoad(`step ${id} ${step}`, (signal) => get<StepDetail>(`runs/${part(id)}/steps/${step}`, {}, signal));
+export function StepDrawer({
+  id,
+  step,
+  last,
+  row,
+}: {
+  id: string;
+  step: number;
+  last: number;
+  row: string | null;
+}) {
+  const { value, error } = useLoad(`step ${id} ${step}`, (signal) =>
+    get<StepDetail>(`runs/${part(id)}/steps/${step}`, {}, signal),
+  );
   const go = (to: number) => setQuery({ step: String(to), row: undefined });
   return (
     <Drawer
@@ -17,10 +29,22 @@ export function StepDrawer({ id, step, last, row }: { id: string; step: number; 
       onClose={() => setQuery({ step: undefined, row: undefined })}
       actions={
         <>
-          <button type="button" class="bare" disabled={step <= 1} onClick={() => go(step - 1)} aria-label="Step before">
+          <button
+            type="button"
+            class="bare"
+            disabled={step <= 1}
+            onClick={() => go(step - 1)}
+            aria-label="Step before"
+          >
             ←
           </button>
-          <button type="button" class="bare" disabled={step >= last} onClick={() => go(step + 1)} aria-label="Next step">
+          <button
+            type="button"
+            class="bare"
+            disabled={step >= last}
+            onClick={() => go(step + 1)}
+            aria-label="Next step"
+          >
             →
           </button>
         </>
@@ -29,7 +53,7 @@ export function StepDrawer({ id, step, last, row }: { id: string; step: number; 
       {error && <Failure of={error} />}
       {value && value.step === step && (
         <>
-          <dl class="pairs">
+          <dl class="pairs columns">
             {value.numbers.map(({ name, value: one }) => (
               <>
                 <dt>{name}</dt>
@@ -54,7 +78,11 @@ export function StepDrawer({ id, step, last, row }: { id: string; step: number; 
             </thead>
             <tbody>
               {value.rows.map(({ place, dataset, preview, trainedTokens, tokens }, i) => (
-                <tr key={i} class={`go${row === String(place) ? " on" : ""}`} onClick={() => setQuery({ row: String(place) })}>
+                <tr
+                  key={i}
+                  class={`go${row === String(place) ? " on" : ""}`}
+                  onClick={() => setQuery({ row: String(place) })}
+                >
                   <td class="num">
                     <a href="#row" onClick={(event) => event.preventDefault()}>
                       {count(place + 1)}
@@ -75,7 +103,9 @@ export function StepDrawer({ id, step, last, row }: { id: string; step: number; 
 }
 
 function RunRow({ id, place }: { id: string; place: number }) {
-  const { value, error } = useLoad(`row ${id} ${place}`, (signal) => get<RowView>(`runs/${part(id)}/rows/${place}`, {}, signal));
+  const { value, error } = useLoad(`row ${id} ${place}`, (signal) =>
+    get<RowView>(`runs/${part(id)}/rows/${place}`, {}, signal),
+  );
   return (
     <section aria-label={`Row ${place + 1}`} style={{ marginTop: "1.4rem" }}>
       <h3>
