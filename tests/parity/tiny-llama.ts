@@ -1,6 +1,6 @@
 /** What the parity tests do with a stored tiny model: load it in fp32, and compute rows the way the references did. */
 import * as torch from "@camelid/torch";
-import { createKvCache, type KeyValueCache } from "../../packages/camelid/src/model/kv-cache.js";
+import { blocksFor, KvBlocks } from "../../packages/camelid/src/model/kv-cache.js";
 import type { LanguageModel } from "../../packages/camelid/src/model/language-model.js";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import { scaledNll, tokenLogps } from "../../packages/camelid/src/nn/log-probs.js";
@@ -100,12 +100,12 @@ export function greedyWithoutCache(model: LanguageModel, prompt: readonly number
 
 /** Greedy continuation with a key-value cache. */
 export function greedyWithCache(model: LanguageModel, prompt: readonly number[], count: number): number[] {
-  using cache = createKvCache(model.config, [prompt.length + count], { device: "cpu", dtype: model.dtype });
+  using text = new CachedText(model, prompt.length + count);
   const output: number[] = [];
   let fed = prompt;
   while (output.length < count) {
     using _ = torch.tensorScope();
-    const next = cachedLogits(model, cache, fed).select(0, -1).argmax().item();
+    const next = text.logits(fed).select(0, -1).argmax().item();
     output.push(next);
     fed = [next];
   }
@@ -118,19 +118,41 @@ export function logitsInStretches(
   row: readonly number[],
   stretches: readonly number[],
 ): torch.Tensor {
+  using text = new CachedText(model, row.length);
   return torch.tensorScope(() => {
-    using cache = createKvCache(model.config, [row.length], { device: "cpu", dtype: model.dtype });
     let start = 0;
     const parts = stretches.map((length) => {
       start += length;
-      return cachedLogits(model, cache, row.slice(start - length, start));
+      return text.logits(row.slice(start - length, start));
     });
     return torch.cat(parts);
   });
 }
 
-function cachedLogits(model: LanguageModel, cache: KeyValueCache, ids: readonly number[]): torch.Tensor {
-  return torch.noGrad(() =>
-    torch.linear(model.hiddenStates(packRows([ids], "cpu", cache.lengths), cache), model.headWeight),
-  );
+/** One text in a cache of its own. */
+class CachedText implements Disposable {
+  readonly #model: LanguageModel;
+  readonly #cache: KvBlocks;
+  readonly #blocks: number[];
+  #length = 0;
+
+  constructor(model: LanguageModel, capacity: number) {
+    const { blockBytes } = new KvBlocks(model.config, 0, model);
+    this.#model = model;
+    this.#cache = new KvBlocks(model.config, blocksFor(capacity) * blockBytes, model);
+    this.#blocks = Array.from({ length: blocksFor(capacity) }, () => this.#cache.take()!);
+  }
+
+  logits(ids: readonly number[]): torch.Tensor {
+    const row = { blocks: this.#blocks, position: this.#length, count: ids.length };
+    this.#length += ids.length;
+    const packed = packRows([ids], "cpu", [row.position]);
+    return torch.noGrad(() =>
+      torch.linear(this.#model.hiddenStates(packed, this.#cache.rows([row])), this.#model.headWeight),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#cache[Symbol.dispose]();
+  }
 }

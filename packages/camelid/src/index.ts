@@ -78,7 +78,7 @@ export { checkVocabulary } from "./model/check-vocabulary.js";
 export { parseConfig, readConfig } from "./model/config.js";
 export { FAMILIES } from "./model/families.js";
 export type { ModelFamily } from "./model/family.js";
-export { createKvCache, type KeyValueCache } from "./model/kv-cache.js";
+export { type CachedRow, type KeyValueCache, KvBlocks } from "./model/kv-cache.js";
 export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";
 export type { ModelConfig } from "./model/model-config.js";
@@ -155,8 +155,8 @@ export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";
 
 // Generation.
 
-export { type Decoded, type DecodeOptions, generateGreedy } from "./generate/decode.js";
 export { createEngine } from "./generate/engine.js";
+export { generateOnce } from "./generate/generate-once.js";
 export { type Prompt, readPrompts } from "./generate/read-prompts.js";
 export type {
   Decoding,

@@ -1,92 +1,167 @@
-import * as torch from "@camelid/torch";
+/**
+ * Generation and scoring with one model: requests of all callers share the steps of one loop. The loop runs while there is
+ * work and lets other things happen between two steps; in a step nothing waits.
+ */
+import { setImmediate } from "node:timers/promises";
+import { InternalError } from "../errors.js";
+import { blocksFor, KvBlocks } from "../model/kv-cache.js";
 import type { LanguageModel } from "../model/language-model.js";
-import { tokenLogps } from "../nn/log-probs.js";
-import { packRows } from "../nn/packed-rows.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { generateGreedy } from "./decode.js";
-import type { Engine, EngineSettings, Generation, Score } from "./requests.js";
+import { checkGeneration, checkScore } from "./check-requests.js";
+import { generateAll } from "./generate-all.js";
+import { PrefixTree } from "./prefix-tree.js";
+import type { Engine, EngineSettings, EngineStats, GenerationRequest } from "./requests.js";
+import { Scheduler } from "./scheduler.js";
+import { scoreAll } from "./score-all.js";
+import { type EngineSequence, runStep } from "./step.js";
+import { streamOne } from "./stream-one.js";
 
-/** @param model stays the caller's: the engine does not dispose of it */
+/** Where sequences are handed in, and where they are taken out before their end. */
+export interface Queue {
+  add(sequence: EngineSequence, onFailure: (error: unknown) => void): void;
+  /** Ended or not wanted any more: its memory is free at once. */
+  remove(sequence: EngineSequence): void;
+}
+
+/**
+ * @param model stays the caller's: it is not disposed of with the engine. Its weights must not change while the engine lives,
+ * or what is kept of earlier prompts would be another model's.
+ */
 export function createEngine(
   model: LanguageModel,
   tokenizer: Tokenizer,
   settings: EngineSettings = {},
 ): Engine {
-  let generatedTokens = 0;
-  const engine: Engine = {
+  const { kvCacheBytes = defaultBudget(model), maxSequences = 32, maxStepTokens = 512 } = settings;
+  const loop = new Loop(model, kvCacheBytes, { maxSequences, maxStepTokens });
+  const { blocks } = loop;
+  const { config } = model;
+  const check = (requests: readonly GenerationRequest[]): void =>
+    requests.forEach((request, index) => {
+      checkGeneration(request, index, config, blocks);
+    });
+  return {
     model,
     tokenizer,
     async generate(requests, options = {}) {
-      const results: Generation[][] = [];
-      for (const [index, request] of requests.entries()) {
-        const samples: Generation[] = [];
-        for (let sample = 0; sample < (request.samples ?? 1); sample++) {
-          const [decoded] = await generateGreedy(model, [request.promptIds], {
-            maxNewTokens: request.maxNewTokens,
-            ...(request.stopTokenIds === undefined ? {} : { stopTokenIds: request.stopTokenIds }),
-            ...(options.signal === undefined ? {} : { signal: options.signal }),
-          });
-          const outputIds = decoded?.outputIds ?? new Int32Array(0);
-          generatedTokens += outputIds.length;
-          const whole = tokenizer.decode(outputIds);
-          const cuts = (request.stop ?? []).map((stop) => whole.indexOf(stop)).filter((at) => at >= 0);
-          samples.push({
-            outputIds,
-            text: cuts.length > 0 ? whole.slice(0, Math.min(...cuts)) : whole,
-            finishReason: cuts.length > 0 ? "stop" : (decoded?.finishReason ?? "cancelled"),
-          });
-        }
-        results.push(samples);
-        options.onDone?.(index, samples);
-        options.onProgress?.({ done: index + 1, total: requests.length, tokens: generatedTokens });
-      }
-      return results;
+      loop.refuseClosed();
+      check(requests);
+      return generateAll(loop, model, tokenizer, requests, options);
     },
-    async *stream(request, options = {}) {
-      const [samples] = await engine.generate([request], options);
-      for (const [sample, { text, outputIds, finishReason }] of samples!.entries()) {
-        yield { sample, text, outputIds: [...outputIds], finishReason };
-      }
+    stream(request, options = {}) {
+      loop.refuseClosed();
+      check([request]);
+      return streamOne(loop, model, tokenizer, request, options.signal);
     },
     async score(requests, options = {}) {
-      return requests.map(({ promptIds, continuations }, index) => {
-        options.signal?.throwIfAborted();
-        const scores = continuations.map((continuation) => scoreOne(model, promptIds, continuation));
-        options.onDone?.(index, scores);
-        return scores;
+      loop.refuseClosed();
+      requests.forEach((request, index) => {
+        checkScore(request, index, config, blocks);
       });
+      return scoreAll(loop, requests, options);
     },
-    stats: () => ({
-      running: 0,
-      waiting: 0,
-      kvCacheBytes: settings.kvCacheBytes ?? 2 ** 30,
-      kvReservedBytes: 0,
-      kvUsedBytes: 0,
-      kvPeakBytes: 0,
-      steps: 0,
-      promptTokens: 0,
-      reusedTokens: 0,
-      generatedTokens,
-    }),
-    async [Symbol.asyncDispose]() {},
+    stats: () => loop.stats(),
+    [Symbol.asyncDispose]: () => loop.close(),
   };
-  return engine;
 }
 
-function scoreOne(model: LanguageModel, prompt: ArrayLike<number>, continuation: ArrayLike<number>): Score {
-  return torch.noGrad(() => {
-    using _ = torch.tensorScope();
-    const count = continuation.length;
-    const packed = packRows([[...Array.from(prompt), ...Array.from(continuation)]], model.device);
-    const hidden = model.hiddenStates(packed).narrow(0, prompt.length - 1, count);
-    const ids = BigInt64Array.from(Array.from(continuation, BigInt));
-    const best = torch.linear(hidden, model.headWeight).argmax(-1).toArray();
-    const logps = tokenLogps(hidden, model.headWeight, torch.tensor(ids, { device: model.device }));
-    const tokenLogps_ = logps.toTypedArray() as Float32Array;
+/** 1 GiB, and where that is not enough, what one sequence of the model's whole context takes. */
+function defaultBudget(model: LanguageModel): number {
+  const { blockBytes } = new KvBlocks(model.config, 0, model);
+  return Math.max(2 ** 30, blocksFor(model.config.maxPositionEmbeddings) * blockBytes);
+}
+
+class Loop implements Queue {
+  readonly blocks: KvBlocks;
+  readonly #model: LanguageModel;
+  readonly #budget: number;
+  readonly #scheduler: Scheduler<EngineSequence>;
+  readonly #failures = new Map<EngineSequence, (error: unknown) => void>();
+  #running: Promise<void> | undefined;
+  #closed = false;
+  #steps = 0;
+  #promptTokens = 0;
+  #generatedTokens = 0;
+
+  constructor(
+    model: LanguageModel,
+    kvCacheBytes: number,
+    limits: { maxSequences: number; maxStepTokens: number },
+  ) {
+    this.#model = model;
+    this.#budget = kvCacheBytes;
+    this.blocks = new KvBlocks(model.config, kvCacheBytes, model);
+    this.#scheduler = new Scheduler(new PrefixTree(this.blocks), limits);
+  }
+
+  refuseClosed(): void {
+    if (this.#closed) throw new InternalError("the engine was used after it was disposed of.");
+  }
+
+  add(sequence: EngineSequence, onFailure: (error: unknown) => void): void {
+    this.#failures.set(sequence, onFailure);
+    this.#scheduler.add(sequence);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  remove(sequence: EngineSequence): void {
+    this.#failures.delete(sequence);
+    this.#scheduler.remove(sequence);
+  }
+
+  async #run(): Promise<void> {
+    // Not in the turn of the caller: a tensor scope of his may be open.
+    for (await setImmediate(); !this.#scheduler.isIdle; await setImmediate()) {
+      try {
+        this.#step();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+  }
+
+  #step(): void {
+    const rows = this.#scheduler.plan();
+    if (rows.length === 0) throw new InternalError("the scheduler found nothing to compute.");
+    const outcomes = runStep(this.#model, this.blocks, rows);
+    this.#steps++;
+    for (const { sequence, position, count } of rows) {
+      const isPrompt = sequence.kind === "scored" || position < sequence.promptLength;
+      if (isPrompt) this.#promptTokens += count;
+      if (sequence.kind === "written" && position + count === sequence.tokens.length) this.#generatedTokens++;
+    }
+    this.#scheduler.advance(rows);
+    for (const outcome of outcomes) outcome();
+  }
+
+  /** Whose step failed is not known: everything under way ends with the error. Nothing stays behind. */
+  #fail(error: unknown): void {
+    const affected = [...this.#failures];
+    for (const [sequence] of affected) this.remove(sequence);
+    for (const [, onFailure] of affected) onFailure(error);
+  }
+
+  stats(): EngineStats {
     return {
-      logp: tokenLogps_.reduce((sum, logp) => sum + logp, 0),
-      tokenLogps: tokenLogps_,
-      isGreedy: best.every((id, i) => id === continuation[i]),
+      running: this.#scheduler.running.length,
+      waiting: this.#scheduler.waiting,
+      kvCacheBytes: this.#budget,
+      kvReservedBytes: this.blocks.reservedBytes,
+      kvUsedBytes: this.blocks.usedBytes,
+      kvPeakBytes: this.blocks.peakBytes,
+      steps: this.#steps,
+      promptTokens: this.#promptTokens,
+      reusedTokens: this.#scheduler.reusedTokens,
+      generatedTokens: this.#generatedTokens,
     };
-  });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#fail(new InternalError("the engine was disposed of while it was working."));
+    await this.#running;
+    this.blocks[Symbol.dispose]();
+  }
 }

@@ -105,9 +105,12 @@ export interface ScoreOptions {
 }
 
 export interface EngineSettings {
-  /** Most bytes that keys and values may take, 1 GiB when left out. Requests wait when it is full. */
+  /**
+   * Most bytes that keys and values may take; requests wait when it is full. 1 GiB when left out, or the model's whole context
+   * where that is more.
+   */
   kvCacheBytes?: number;
-  /** Sequences decoded at the same time; 32 when left out. */
+  /** Sequences computed at the same time; 32 when left out. */
   maxSequences?: number;
   /** Tokens that one step may compute; a longer prompt takes several steps, between which the others go on. 512 when left out. */
   maxStepTokens?: number;

@@ -1,6 +1,6 @@
 import type { LanguageModel } from "../model/language-model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { type DecodeOptions, generateGreedy } from "./decode.js";
+import { generateOnce } from "./generate-once.js";
 import { promptIds } from "./prompt-ids.js";
 import type { Prompt } from "./read-prompts.js";
 
@@ -15,13 +15,14 @@ export async function sampleAnswers(
   model: LanguageModel,
   tokenizer: Tokenizer,
   prompts: readonly Prompt[],
-  options: DecodeOptions,
+  { maxNewTokens }: { maxNewTokens: number },
 ): Promise<SampleAnswer[]> {
-  const decoded = await generateGreedy(model, await promptIds(prompts, tokenizer), options);
-  return decoded.map(({ outputIds, finishReason }, i) => ({
+  const requests = (await promptIds(prompts, tokenizer)).map((ids) => ({ promptIds: ids, maxNewTokens }));
+  const answers = await generateOnce(model, tokenizer, requests);
+  return answers.map(([answer], i) => ({
     prompt: promptText(prompts[i]!),
-    text: tokenizer.decode(outputIds),
-    finish_reason: finishReason,
+    text: answer!.text,
+    finish_reason: answer!.finishReason === "stop" ? "stop" : "length",
   }));
 }
 

@@ -3,7 +3,7 @@ import type { PairRow } from "../data/pair-rows.js";
 import { IGNORE_INDEX } from "../data/render.js";
 import type { LanguageModel } from "../model/language-model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { type DecodeOptions, generateGreedy } from "./decode.js";
+import { generateOnce } from "./generate-once.js";
 import { promptIds } from "./prompt-ids.js";
 import { type Prompt, readPrompts } from "./read-prompts.js";
 import type { SampleAnswer } from "./sample-answers.js";
@@ -71,24 +71,21 @@ export async function watchAnswers(
   model: LanguageModel,
   tokenizer: Tokenizer,
   prompts: readonly WatchedPrompt[],
-  options: DecodeOptions,
+  { maxNewTokens }: { maxNewTokens: number },
 ): Promise<WatchedAnswers> {
-  const decoded = await generateGreedy(
-    model,
-    prompts.map(({ ids }) => ids),
-    options,
-  );
-  const samples = decoded.map(({ outputIds, finishReason }, i) => {
+  const requests = prompts.map(({ ids }) => ({ promptIds: ids, maxNewTokens }));
+  const answers = (await generateOnce(model, tokenizer, requests)).map(([answer]) => answer!);
+  const samples = answers.map(({ text, finishReason }, i) => {
     const { text: prompt, reference } = prompts[i]!;
-    const text = tokenizer.decode(outputIds);
-    return { prompt, text, finish_reason: finishReason, ...(reference !== undefined && { reference }) };
+    const finish_reason = finishReason === "stop" ? ("stop" as const) : ("length" as const);
+    return { prompt, text, finish_reason, ...(reference !== undefined && { reference }) };
   });
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
     samples,
     metrics: {
       "answers/prompts": samples.length,
-      "answers/tokens": mean(decoded.map(({ outputIds }) => outputIds.length)),
+      "answers/tokens": mean(answers.map(({ outputIds }) => outputIds.length)),
       "answers/characters": mean(samples.map(({ text }) => text.length)),
       "answers/ended": mean(samples.map(({ finish_reason }) => (finish_reason === "stop" ? 1 : 0))),
     },

@@ -5,7 +5,7 @@
  */
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
-import { cachedAttention, packedAttention } from "../nn/attention.js";
+import { packedAttention } from "../nn/attention.js";
 import { denseLinear, type Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
 import { recompute } from "../nn/recompute.js";
@@ -84,7 +84,6 @@ export class Decoder implements LanguageModel {
       };
       x = this.activationCheckpointing ? recompute(block, x) : block(x);
     }
-    cache?.advance(rows.lengths);
     return this.#normed(x, this.#norm);
   }
 
@@ -109,7 +108,7 @@ export class Decoder implements LanguageModel {
     const attended =
       cache === undefined
         ? packedAttention(query, key, value, rows, window)
-        : attendWithCache(cache, index, query, key, value, rows.lengths, window);
+        : cache.attend(index, query, key, value, window);
     return linears.oProj.forward(attended.reshape([-1, numAttentionHeads * this.config.headDim]));
   }
 
@@ -178,26 +177,4 @@ function newLayer(
     linears: Object.fromEntries(linears) as Record<Projection, Linear>,
     norms: Object.fromEntries(norms),
   };
-}
-
-/** Row by row: each sequence attends over its own cached tokens. */
-function attendWithCache(
-  cache: KeyValueCache,
-  layer: number,
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  lengths: readonly number[],
-  window: number | undefined,
-): Tensor {
-  const [queries, keys, values] = [query, key, value].map((x) => x.split(lengths)) as [
-    Tensor[],
-    Tensor[],
-    Tensor[],
-  ];
-  const rows = queries.map((q, sequence) => {
-    const all = cache.append(layer, sequence, keys[sequence]!, values[sequence]!);
-    return cachedAttention(q, all.keys, all.values, window);
-  });
-  return rows.length === 1 ? rows[0]! : torch.cat(rows);
 }

@@ -83,7 +83,7 @@ function branchedAttention(
 /** One row alone. */
 function causal(query: Tensor, key: Tensor, value: Tensor, window: number): Tensor {
   const length = query.shape[0]!;
-  if (length > window) return masked(query, key, value, bandMask(length, 0, window, query));
+  if (length > window) return masked(query, key, value, bandMask(length, window, query));
   if (canFuse(query) && length <= LONGEST_FUSED_ROW)
     return torch.packedAttention(query, key, value, [length]);
   return tokens(
@@ -101,39 +101,12 @@ function masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor): Tensor
   );
 }
 
-/**
- * Attention of new tokens over everything a cache holds of their own sequence, themselves included.
- * @param query  [newTokens, heads, headDim]
- * @param keys   [cachedTokens, kvHeads, headDim], the last `newTokens` of them from this call
- * @param window as in `packedAttention`
- */
-export function cachedAttention(
-  query: Tensor,
-  keys: Tensor,
-  values: Tensor,
-  window = Number.POSITIVE_INFINITY,
-): Tensor {
-  const newTokens = query.shape[0]!;
-  const total = keys.shape[0]!;
-  const cached = total - newTokens;
-  if (cached === 0) return causal(query, keys, values, window);
-  // The first of the new tokens looks back furthest; nothing before its window matters to any of them.
-  const skipped = Math.max(0, cached + 1 - window);
-  const [k, v] = [keys, values].map((x) => x.narrow(0, skipped, total - skipped)) as [Tensor, Tensor];
-  if (newTokens > 1) return masked(query, k, v, bandMask(newTokens, cached - skipped, window, query));
-  return tokens(
-    torch.scaledDotProductAttention(heads(query), heads(k), heads(v), null, 0, false, {
-      enableGqa: query.shape[1] !== keys.shape[1],
-    }),
-  );
-}
-
-/** [newTokens, cached + newTokens] bool, true = attend: what came before, and no further back than the window. */
-function bandMask(newTokens: number, cached: number, window: number, like: Tensor): Tensor {
-  const seen = torch
-    .ones([newTokens, cached + newTokens], { dtype: "bool", device: like.device })
-    .tril(cached);
-  return window < cached + newTokens ? seen.triu(cached - window + 1) : seen;
+/** [length, length] bool, true = attend: what came before, and no further back than the window. */
+function bandMask(length: number, window: number, like: Tensor): Tensor {
+  return torch
+    .ones([length, length], { dtype: "bool", device: like.device })
+    .tril()
+    .triu(1 - window);
 }
 
 /** [tokens, heads, headDim] -> [1, heads, tokens, headDim] */

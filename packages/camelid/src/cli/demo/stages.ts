@@ -4,10 +4,9 @@ import * as torch from "@camelid/torch";
 import type { Message } from "../../data/conversation.js";
 import { renderPrompts } from "../../data/render.js";
 import { type Expectation, judge, type Verdict } from "../../demo/scoring.js";
-import { generateGreedy } from "../../generate/decode.js";
+import { generateOnce } from "../../generate/generate-once.js";
 import { initModel, loadModel } from "../../model/load.js";
 import { saveModel } from "../../model/save.js";
-import { nextTurn } from "../../run/interrupt.js";
 import { Progress } from "../../run/progress.js";
 import type { Recipe, RecipeContext } from "../../settings/recipe.js";
 import { trainByteLevelBpe } from "../../tokenizer/bpe-trainer.js";
@@ -62,20 +61,16 @@ export async function examine<Q extends Asked>(
   );
   using progress = new Progress({ label, unit: "answer", total: prompts.length, mode: context.output });
   const answers: Answer<Q>[] = [];
-  const batchSize = 50;
-  for (let at = 0; at < prompts.length && !context.signal.aborted; at += batchSize) {
-    const decoded = await generateGreedy(model, prompts.slice(at, at + batchSize), {
-      maxNewTokens: MAX_ANSWER_TOKENS,
-      batchSize,
-      signal: context.signal,
-      onStep: nextTurn,
-    });
-    decoded.forEach(({ outputIds, finishReason }, i) => {
-      const question = questions[at + i]!;
-      const output = tokenizer.decode(outputIds);
-      answers.push({ question, output, verdict: judge(question.expected, output, finishReason) });
-    });
-    progress.update(answers.length);
+  const requests = prompts.map((ids) => ({ promptIds: ids, maxNewTokens: MAX_ANSWER_TOKENS }));
+  const generations = await generateOnce(model, tokenizer, requests, {
+    signal: context.signal,
+    onProgress: ({ done }) => progress.update(done),
+  });
+  for (const [i, [generation]] of generations.entries()) {
+    const { text: output, finishReason } = generation!;
+    if (finishReason === "cancelled") continue;
+    const question = questions[i]!;
+    answers.push({ question, output, verdict: judge(question.expected, output, finishReason) });
   }
   return answers;
 }
@@ -91,6 +86,6 @@ export async function continueTexts(
   const encoded = await tokenizer.encodeBatch(texts);
   const bos = tokenizer.bosTokenId === undefined ? [] : [tokenizer.bosTokenId];
   const prompts = encoded.map((ids) => [...bos, ...ids]);
-  const decoded = await generateGreedy(model, prompts, { maxNewTokens, batchSize: 50, onStep: nextTurn });
-  return decoded.map(({ outputIds }) => tokenizer.decode(outputIds));
+  const requests = prompts.map((ids) => ({ promptIds: ids, maxNewTokens }));
+  return (await generateOnce(model, tokenizer, requests)).map(([generation]) => generation!.text);
 }
