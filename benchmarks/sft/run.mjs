@@ -27,23 +27,35 @@ const python = (script, ...args) => [values.python, [join(here, script), ...args
 try {
   const texts = readFileSync(values.data, "utf8");
   const cases = [];
-  if (values.only !== "dense") {
+  const wanted = (name) => values.only === undefined || values.only === name;
+  if (wanted("real") || wanted("render")) {
     const model = await makeModel(join(work, "41m"), texts, {
       hidden: 512,
       intermediate: 1376,
       layers: 8,
       heads: 8,
     });
-    cases.push({
+    const renderCase = {
+      name: "render, tokenise and label all rows",
+      report: reportRendering,
+      contestants: {
+        camelid: node("render_rows.mjs", "camelid", model, values.data),
+        "tokenizer library alone": node("render_rows.mjs", "library", model, values.data),
+        trl: python("trl_render.py", model, values.data),
+      },
+    };
+    if (wanted("render")) cases.push(renderCase);
+    const rowsCase = {
       name: "real rows, batch 8, 41M, bf16",
       contestants: {
         camelid: node("camelid-rows.mjs", model, values.data),
         trl: python("trl_rows.py", model, values.data),
         "packed PyTorch": python("packed_rows.py", model, values.data),
       },
-    });
+    };
+    if (wanted("real")) cases.push(rowsCase);
   }
-  if (values.only !== "real") {
+  if (wanted("dense")) {
     const model = await makeModel(join(work, "134m"), texts, {
       hidden: 768,
       intermediate: 2048,
@@ -59,7 +71,7 @@ try {
       },
     });
   }
-  for (const { name, contestants } of cases) report(name, compare(contestants));
+  for (const { name, contestants, report = reportTraining } of cases) report(name, compare(contestants));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
@@ -68,7 +80,12 @@ function compare(contestants) {
   const results = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]));
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [name, [command, args]] of Object.entries(contestants)) {
-      const env = { ...process.env, BENCH_THREADS: values.threads, BENCH_STEPS: values.steps };
+      const env = {
+        ...process.env,
+        BENCH_THREADS: values.threads,
+        BENCH_STEPS: values.steps,
+        RAYON_NUM_THREADS: values.threads,
+      };
       const output = execFileSync(command, args, {
         encoding: "utf8",
         env,
@@ -82,8 +99,27 @@ function compare(contestants) {
   return results;
 }
 
-function report(name, results) {
-  const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+function median(numbers) {
+  return numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+}
+
+/** Rows a second of wall time, and of processor time: the second hardly minds what else the machine does. */
+function reportRendering(name, results) {
+  console.log(`\n${name}, ${values.threads} threads, ${values.rounds} rounds in turn`);
+  for (const [contestant, runs] of Object.entries(results)) {
+    const line = ["seconds", "cpuSeconds"].map((clock) => {
+      const speeds = runs.map((run) => run.rows / run[clock]);
+      const ratios = results.camelid.map((run, i) => runs[i][clock] / run[clock]).sort((a, b) => a - b);
+      const range = `${Math.min(...speeds).toFixed(0)}-${Math.max(...speeds).toFixed(0)}`;
+      const spread = `${ratios[0].toFixed(2)}-${ratios.at(-1).toFixed(2)}`;
+      const ratio = contestant === "camelid" ? "" : `, camelid is ${median(ratios).toFixed(2)}x (${spread})`;
+      return `${median([...speeds]).toFixed(0)} rows/${clock === "seconds" ? "s" : "CPU s"} (${range})${ratio}`;
+    });
+    console.log(`  ${contestant.padEnd(24)} ${line.join("; ")}`);
+  }
+}
+
+function reportTraining(name, results) {
   console.log(`\n${name}, ${values.threads} threads, ${values.rounds} rounds in turn`);
   const own = results.camelid.map((result) => result.tokensPerSecond);
   for (const [contestant, runs] of Object.entries(results)) {

@@ -56,4 +56,5 @@ def main(folder, path):
     common.result(tokens, ended - clock.begun[WARM_UP], [clock.losses[0], clock.losses[-1]])
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

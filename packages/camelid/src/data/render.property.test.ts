@@ -12,7 +12,7 @@ import {
 } from "../../../../tests/tokenizers.js";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Conversation } from "./conversation.js";
-import { renderConversations, renderSegments } from "./render.js";
+import { countConversations, renderConversations, renderSegments } from "./render.js";
 import { checkBos, checkPrefixes, checkTrainedText, turnEnds } from "./render-checks.js";
 
 /** Conversations of awkward text in all shapes; special tokens are typed in some of them. */
@@ -83,6 +83,24 @@ describe.each(Object.entries(TEMPLATES))("%s", (_name, load) => {
       const found = [...rendered[index]!.inputIds].filter((id) => specials.has(id)).length;
       expect(found - bos, JSON.stringify(row.messages)).toBe(expected);
     }
+  });
+
+  test("counting gives the numbers of rendering", async () => {
+    const rows = randomConversations(5, 300, [...tokenizer.specialTokens.keys()]);
+    for (const specialTokensInContent of ["text", "parse"] as const) {
+      for (const tokenVariant of ["A", "B", "C"] as const) {
+        const options = { specialTokensInContent, tokenVariant };
+        const rendered = await renderConversations(rows, tokenizer, options);
+        expect(await countConversations(rows, tokenizer, options)).toEqual(
+          rendered.map(({ inputIds, trainedTokens }) => ({ tokens: inputIds.length, trainedTokens })),
+        );
+      }
+    }
+    const texts = rows.flatMap(({ messages }) => messages.map(({ content }) => content));
+    const options = { addSpecialTokens: true, parseSpecialTokens: true };
+    expect(await tokenizer.countBatch(texts, options)).toEqual(
+      (await tokenizer.encodeBatch(texts, options)).map(({ length }) => length),
+    );
   });
 
   test("holds every promise that preflight checks", async () => {

@@ -4,7 +4,15 @@ import { chatLayout, type PromptOptions } from "./chat-layout.js";
 import { type Conversation, checkRoleOrder, describeOrigin, type Message } from "./conversation.js";
 import type { ConversationRow } from "./read-conversations.js";
 import type { RenderedSegment } from "./segments.js";
-import { IGNORE_INDEX, type TokenizedRow, type TokenVariant, tokenizeSegments } from "./tokenize-segments.js";
+import {
+  countSegments,
+  IGNORE_INDEX,
+  type TokenCounts,
+  type TokenizedRow,
+  type TokenizeOptions,
+  type TokenVariant,
+  tokenizeSegments,
+} from "./tokenize-segments.js";
 
 export { IGNORE_INDEX };
 
@@ -45,17 +53,35 @@ export async function renderConversations(
   tokenizer: Tokenizer,
   options: RenderOptions = {},
 ): Promise<RenderedRow[]> {
+  const rows = await inBatches(conversations, tokenizer, options, tokenizeSegments);
+  return rows.map((row, index) => renderedRow(conversations[index]!, row, options.maxSeqLen));
+}
+
+/** Only how many tokens `renderConversations` gives for each conversation, and how many of them are trained. */
+export async function countConversations(
+  conversations: readonly (Conversation | ConversationRow)[],
+  tokenizer: Tokenizer,
+  options: Omit<RenderOptions, "maxSeqLen"> = {},
+): Promise<TokenCounts[]> {
+  return await inBatches(conversations, tokenizer, options, countSegments);
+}
+
+async function inBatches<T>(
+  conversations: readonly (Conversation | ConversationRow)[],
+  tokenizer: Tokenizer,
+  options: RenderOptions,
+  encode: (rows: RenderedSegment[][], tokenizer: Tokenizer, options: TokenizeOptions) => Promise<T[]>,
+): Promise<T[]> {
   const tokenizeOptions = withDefaults(options);
   const layout = chatLayout(tokenizer);
-  const jobs: Promise<RenderedRow[]>[] = [];
+  const jobs: Promise<T[]>[] = [];
   for (let start = 0; start < conversations.length; start += ROWS_PER_BATCH) {
     const batch = conversations.slice(start, start + ROWS_PER_BATCH);
     const segments = batch.map((row) => atRow(row, () => layout.conversation(row.messages)));
-    // One batch is in the library while the next is laid out here; more would only hold memory.
-    await jobs.at(-2);
-    const job = tokenizeSegments(segments, tokenizer, tokenizeOptions).then((rows) =>
-      rows.map((row, index) => renderedRow(batch[index]!, row, options.maxSeqLen)),
-    );
+    // Two batches are in the library while a third is laid out or labelled here: with one, its threads wait at every
+    // end of a batch (a fifth of the speed on four cores). More would only hold memory.
+    await jobs.at(-BATCHES_AHEAD);
+    const job = encode(segments, tokenizer, tokenizeOptions);
     job.catch(() => {}); // reported by Promise.all below, not as an unhandled rejection before it
     jobs.push(job);
   }
@@ -106,6 +132,7 @@ export async function renderPrompts(
 }
 
 const ROWS_PER_BATCH = 256;
+const BATCHES_AHEAD = 3;
 
 function withDefaults({ tokenVariant = "B", specialTokensInContent = "text" }: RenderOptions) {
   return { tokenVariant, specialTokensInContent };

@@ -45,6 +45,36 @@ export async function tokenizeSegments(
   tokenizer: Tokenizer,
   options: TokenizeOptions,
 ): Promise<TokenizedRow[]> {
+  return (await encodeRows(rows, tokenizer, options)).map((plan) => assembleRow(plan, tokenizer));
+}
+
+export interface TokenCounts {
+  tokens: number;
+  trainedTokens: number;
+}
+
+/** How many tokens, and trained ones, `tokenizeSegments` gives for each row, without any of them. */
+export async function countSegments(
+  rows: readonly (readonly RenderedSegment[])[],
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+): Promise<TokenCounts[]> {
+  return (await encodeRows(rows, tokenizer, options)).map((plan) => {
+    const counts = { tokens: 0, trainedTokens: 0 };
+    const mark: Mark = (start, end, span) => {
+      if (span.trained) counts.trainedTokens += end - start;
+    };
+    counts.tokens = rowLength(plan, tokenizer);
+    walkRow(plan, tokenizer, mark);
+    return counts;
+  });
+}
+
+async function encodeRows(
+  rows: readonly (readonly RenderedSegment[])[],
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+): Promise<RowPlan[]> {
   const encoders: Encoders = {
     head: tokenizer.stretches({ place: "head", dummyPrefix: "as-file" }),
     inner: tokenizer.stretches({
@@ -54,7 +84,7 @@ export async function tokenizeSegments(
   };
   const plans = rows.map((segments) => planRow(segments, tokenizer, encoders, options));
   await encodeStretches(plans.flatMap((plan) => plan.pieces));
-  return plans.map((plan) => assembleRow(plan, tokenizer));
+  return plans;
 }
 
 /** A special token or a stretch between two of them, at [start, end) of the row's text. */
@@ -152,10 +182,8 @@ async function encodeStretches(pieces: readonly Piece[]): Promise<void> {
   }
 }
 
-function assembleRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer): TokenizedRow {
-  const bos = missingBos(pieces, tokenizer);
-  let length = bos === undefined ? 0 : 1;
-  for (const { encoded } of pieces) length += encoded?.ids.length ?? 1;
+function assembleRow(plan: RowPlan, tokenizer: Tokenizer): TokenizedRow {
+  const length = rowLength(plan, tokenizer);
   const row: TokenizedRow = {
     ids: new Int32Array(length),
     labels: new Int32Array(length).fill(IGNORE_INDEX),
@@ -164,22 +192,52 @@ function assembleRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer): Tokenize
     straddlingTokens: 0,
   };
   let at = 0;
+  const bos = missingBos(plan.pieces, tokenizer);
   if (bos !== undefined) row.ids[at++] = bos;
+  for (const { encoded, special } of plan.pieces) {
+    if (encoded === undefined) {
+      row.ids[at++] = special!;
+      continue;
+    }
+    const { ids } = encoded;
+    for (let token = 0; token < ids.length; token++) row.ids[at++] = ids[token]!; // 4 times faster than set()
+  }
+  row.straddlingTokens = walkRow(plan, tokenizer, (start, end, span) => {
+    row.roles.fill(span.role, start, end);
+    if (!span.trained) return;
+    for (let token = start; token < end; token++) row.labels[token] = row.ids[token]!;
+    row.trainedTokens += end - start;
+  });
+  return row;
+}
+
+function rowLength({ pieces }: RowPlan, tokenizer: Tokenizer): number {
+  let length = missingBos(pieces, tokenizer) === undefined ? 0 : 1;
+  for (const { encoded } of pieces) length += encoded?.length ?? 1;
+  return length;
+}
+
+/** Hears of tokens [start, end) of the row that belong to one span. */
+type Mark = (start: number, end: number, span: Span) => void;
+
+/** Tells `mark` about every token but a missing BOS. @returns tokens across the border of an answer */
+function walkRow({ pieces, spans }: RowPlan, tokenizer: Tokenizer, mark: Mark): number {
+  let at = missingBos(pieces, tokenizer) === undefined ? 0 : 1;
   let span = 0;
+  let straddling = 0;
   for (const piece of pieces) {
     while (spans[span]!.end <= piece.start) span++;
     if (piece.encoded === undefined) {
-      row.ids[at] = piece.special!;
-      markTokens(row, at, at + 1, spans[span]!);
+      mark(at, at + 1, spans[span]!);
       at++;
       continue;
     }
-    const { ids } = piece.encoded;
-    for (let token = 0; token < ids.length; token++) row.ids[at + token] = ids[token]!; // 4 times faster than set()
-    span = labelStretch(row, at, piece, spans, span);
-    at += ids.length;
+    const walked = walkStretch(piece, piece.encoded, at, spans, span, mark);
+    span = walked.span;
+    straddling += walked.straddling;
+    at += piece.encoded.length;
   }
-  return row;
+  return straddling;
 }
 
 /** Exactly one BOS: the template's, or else ours where the model's texts start with one. */
@@ -189,38 +247,32 @@ function missingBos(pieces: readonly Piece[], tokenizer: Tokenizer): number | un
 }
 
 /** Walks the spans over a stretch; returns the index of the span that holds its last character. */
-function labelStretch(
-  row: TokenizedRow,
-  at: number,
+function walkStretch(
   piece: Piece,
+  encoded: EncodedStretch,
+  at: number,
   spans: readonly Span[],
   first: number,
-): number {
-  const encoded = piece.encoded!;
+  mark: Mark,
+): { span: number; straddling: number } {
   const codePoint = codePointCounter(piece.text);
   let token = 0;
+  let straddling = 0;
   let index = first;
   for (; spans[index]!.end < piece.end; index++) {
     const span = spans[index]!;
     const position = codePoint(span.end - piece.start);
     let border = tokenFrom(encoded, position);
     if (span.trained !== spans[index + 1]!.trained && startsBefore(encoded, border, position)) {
-      row.straddlingTokens++;
+      straddling++;
       if (span.trained) border++;
     }
     const end = Math.max(token, border);
-    markTokens(row, at + token, at + end, span);
+    mark(at + token, at + end, span);
     token = end;
   }
-  markTokens(row, at + token, at + encoded.ids.length, spans[index]!);
-  return index;
-}
-
-function markTokens(row: TokenizedRow, start: number, end: number, span: Span): void {
-  row.roles.fill(span.role, start, end);
-  if (!span.trained) return;
-  for (let token = start; token < end; token++) row.labels[token] = row.ids[token]!;
-  row.trainedTokens += end - start;
+  mark(at + token, at + encoded.length, spans[index]!);
+  return { span: index, straddling };
 }
 
 /** The first token that holds the character at `position`. */
@@ -230,7 +282,7 @@ function tokenFrom(encoded: EncodedStretch, position: number): number {
     const token = encoded.charToToken(position + ahead);
     if (token !== undefined) return token;
   }
-  return encoded.ids.length;
+  return encoded.length;
 }
 
 function startsBefore(encoded: EncodedStretch, token: number, position: number): boolean {

@@ -20,7 +20,10 @@ export interface StretchTokenizer {
 
 /** Ids of a stretch, and where a character fell. Positions count code points, not UTF-16 units. */
 export interface EncodedStretch {
-  readonly ids: number[];
+  /** Number of tokens. */
+  readonly length: number;
+  /** Taken out of the library when first asked for: a tenth of the whole work, which counting does without. */
+  readonly ids: readonly number[];
   /** The first token that holds the code point at `position`, or undefined (dropped by the normalizer). */
   charToToken(position: number): number | undefined;
   /** Code point range of a token. */
@@ -47,7 +50,7 @@ export function stretchTokenizer(files: TokenizerFiles, place: StretchPlace): St
   return {
     async encode(texts) {
       const encodings = await native.encodeBatch(texts, { addSpecialTokens: false });
-      return encodings.map((encoding) => new NativeStretch(encoding, translate(encoding.getIds())));
+      return encodings.map((encoding) => new NativeStretch(encoding, translate));
     },
     decodeTokens: (tokens) => decoder?.decode(tokens) ?? tokens.join(" "),
   };
@@ -59,12 +62,20 @@ export function stretchKey(json: TokenizerJson, place: StretchPlace): string {
 }
 
 class NativeStretch implements EncodedStretch {
+  readonly length: number;
   readonly #encoding: Encoding;
-  readonly ids: number[];
+  readonly #translate: (ids: number[]) => number[];
+  #ids: number[] | undefined;
 
-  constructor(encoding: Encoding, ids: number[]) {
+  constructor(encoding: Encoding, translate: (ids: number[]) => number[]) {
+    this.length = encoding.getLength();
     this.#encoding = encoding;
-    this.ids = ids;
+    this.#translate = translate;
+  }
+
+  get ids(): readonly number[] {
+    this.#ids ??= this.#translate(this.#encoding.getIds());
+    return this.#ids;
   }
 
   charToToken(position: number): number | undefined {

@@ -47,6 +47,8 @@ export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): Promise<number[]>;
   /** Many texts in one native call: the way to tokenise a data set. */
   encodeBatch(texts: readonly string[], options?: EncodeOptions): Promise<number[][]>;
+  /** How many ids `encodeBatch` would give for each text, without taking them out of the library. */
+  countBatch(texts: readonly string[], options?: EncodeOptions): Promise<number[]>;
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   idToToken(id: number): string | undefined;
   tokenToId(token: string): number | undefined;
@@ -67,11 +69,15 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 interface Part {
   text: string;
   place: "head" | "inner";
-  ids: number[];
+  tokens: { readonly ids: readonly number[]; readonly length: number };
 }
 
 const HEAD: StretchPlace = { place: "head", dummyPrefix: "as-file" };
-const stretch = (text: string, place: "head" | "inner"): Part => ({ text, place, ids: [] });
+const stretch = (text: string, place: "head" | "inner"): Part => ({
+  text,
+  place,
+  tokens: { ids: [], length: 0 },
+});
 
 class FolderTokenizer implements Tokenizer {
   readonly folder: string;
@@ -127,7 +133,23 @@ class FolderTokenizer implements Tokenizer {
   }
 
   async encodeBatch(texts: readonly string[], options: EncodeOptions = {}): Promise<number[][]> {
-    const { addSpecialTokens = false, parseSpecialTokens = false } = options;
+    const { before, after } = this.#aroundIf(options);
+    const rows = await this.#encodeParts(texts, options);
+    return rows.map((parts) => [...before, ...parts.flatMap((part) => part.tokens.ids), ...after]);
+  }
+
+  async countBatch(texts: readonly string[], options: EncodeOptions = {}): Promise<number[]> {
+    const { before, after } = this.#aroundIf(options);
+    const rows = await this.#encodeParts(texts, options);
+    const added = before.length + after.length;
+    return rows.map((parts) => parts.reduce((sum, part) => sum + part.tokens.length, added));
+  }
+
+  #aroundIf({ addSpecialTokens = false }: EncodeOptions): AddedAround {
+    return addSpecialTokens ? this.#around : { before: [], after: [] };
+  }
+
+  async #encodeParts(texts: readonly string[], { parseSpecialTokens = false }: EncodeOptions) {
     const rows = texts.map((text) => (parseSpecialTokens ? this.#split(text) : [stretch(text, "head")]));
     for (const place of ["head", "inner"] as const) {
       const parts = rows.flat().filter((part) => part.place === place && part.text.length > 0);
@@ -135,10 +157,9 @@ class FolderTokenizer implements Tokenizer {
       const encoded = await this.stretches({ place, dummyPrefix: "as-file" }).encode(
         parts.map((part) => part.text),
       );
-      for (const [index, part] of parts.entries()) part.ids = encoded[index]!.ids;
+      for (const [index, part] of parts.entries()) part.tokens = encoded[index]!;
     }
-    const { before, after } = addSpecialTokens ? this.#around : { before: [], after: [] };
-    return rows.map((parts) => [...before, ...parts.flatMap((part) => part.ids), ...after]);
+    return rows;
   }
 
   #split(text: string): Part[] {
@@ -150,7 +171,7 @@ class FolderTokenizer implements Tokenizer {
     for (const match of this.specials.find(text)) {
       const { start, end } = swallowed(match, text);
       stretchUpTo(start);
-      parts.push({ text: "", place: "inner", ids: [match.token.id] });
+      parts.push({ text: "", place: "inner", tokens: { ids: [match.token.id], length: 1 } });
       position = end;
     }
     stretchUpTo(text.length);

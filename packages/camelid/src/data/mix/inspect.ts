@@ -13,7 +13,8 @@ import { Decontaminator } from "../quality/decontaminate.js";
 import { KeywordFilter } from "../quality/keyword-filter.js";
 import { LanguageGuesser } from "../quality/language-guess.js";
 import { NearDeduplicator } from "../quality/near-dedup.js";
-import { type RenderedRow, renderConversation, renderConversations } from "../render.js";
+import { countConversations } from "../render.js";
+import type { TokenCounts } from "../tokenize-segments.js";
 import { evaluationTexts } from "./evaluation-texts.js";
 import type { Contact, FilterHit } from "./job.js";
 
@@ -80,8 +81,7 @@ export class Inspector {
         fix: "add --tokenizer DIR (the folder of the model to be trained).",
       });
     }
-    const ids = await this.tokenizer.encodeBatch(texts, { addSpecialTokens: true, parseSpecialTokens: true });
-    return ids.map((row) => row.length);
+    return await this.tokenizer.countBatch(texts, { addSpecialTokens: true, parseSpecialTokens: true });
   }
 
   /** @param pass true for rows that are written whatever they hold (identity rows, up-sampled copies). */
@@ -148,25 +148,27 @@ export class Inspector {
           ? [{ i, row: record }]
           : Object.values(record.pair).map((messages) => ({ i, row: { ...record, messages } })),
       );
-      const rendered = await this.#renderAll(sides.map(({ row }) => row));
+      const counts = await this.#countAll(sides.map(({ row }) => row));
       sides.forEach(({ i }, side) => {
-        tokens[i]! += rendered[side]?.inputIds.length ?? 0;
-        trainedTokens[i]! += rendered[side]?.trainedTokens ?? 0;
+        tokens[i]! += counts[side]?.tokens ?? 0;
+        trainedTokens[i]! += counts[side]?.trainedTokens ?? 0;
       });
     }
     return { tokens, trainedTokens };
   }
 
   /** A conversation that the template refuses is the trainer's to report; here it only has no length. */
-  async #renderAll(conversations: readonly Conversation[]): Promise<(RenderedRow | undefined)[]> {
+  async #countAll(conversations: readonly Conversation[]): Promise<(TokenCounts | undefined)[]> {
     const refused = (cause: unknown) => {
       if (cause instanceof DataError) return undefined;
       throw cause;
     };
-    const together = await renderConversations(conversations, this.tokenizer!).catch(refused);
+    const together = await countConversations(conversations, this.tokenizer!).catch(refused);
     if (together !== undefined) return together;
     return await Promise.all(
-      conversations.map((row) => renderConversation(row, this.tokenizer!).catch(refused)),
+      conversations.map(
+        async (row) => (await countConversations([row], this.tokenizer!).catch(refused))?.[0],
+      ),
     );
   }
 }
