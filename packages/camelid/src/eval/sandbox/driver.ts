@@ -46,7 +46,7 @@ def main():
         "function.__new__", "sys.monitoring.register_callback", "cpython.run_stdin",
     ])
     inner = frozen(["tb_frame", "gi_frame", "cr_frame", "ag_frame", "f_trace", "f_locals"])
-    changed = frozen(["__code__", "__defaults__", "__kwdefaults__"])
+    changed = frozen(["__code__"])
 
     def watch(event, arguments):
         if (
@@ -114,7 +114,7 @@ def main():
                 if kind_of(members.get(name)) is method_kind:
                     home = members.get("__module__"), named(base)
                     path = members[name].__code__.co_filename
-                    if not (home in known and path.startswith("/usr/local/lib/python3")):
+                    if not (home in known and path.startswith("/wlr/build-staging/python/")):
                         return True
         return False
 

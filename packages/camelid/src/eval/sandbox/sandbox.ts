@@ -118,13 +118,13 @@ class Thread {
       const verdict = await this.#verdict(job.run);
       const reusable = KEEPS_THREAD.has(verdict.outcome) && ++this.#programs < PROGRAMS_PER_THREAD;
       if (!reusable) await this.#worker.terminate();
+      this.busy = !reusable; // who waits for the verdict may ask for a thread at once, and must not get an ended one
       job.resolve(verdict);
       return reusable;
     } catch (error) {
       job.reject(error);
       return false;
     } finally {
-      this.busy = false;
       this.#worker.unref();
     }
   }
