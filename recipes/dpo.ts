@@ -15,6 +15,7 @@ import {
   adamw,
   adaptersOffReference,
   announceStart,
+  checkMethod,
   checkReferenceSetting,
   checkSameData,
   checkStartsAtReference,
@@ -45,6 +46,7 @@ import {
   preferenceEffects,
   prepareMachine,
   promptsToWatch,
+  quantizeKnobs,
   type RecipeContext,
   type RunOutcome,
   readCompanions,
@@ -83,6 +85,7 @@ export const settings = z.strictObject({
   reference: knobs.reference,
   sharePrompts: knobs.sharePrompts,
   lora: loraKnobs.nullable().default(null),
+  quantize: quantizeKnobs.nullable().default(null),
   maxSeqLen: knobs.maxSeqLen,
   microBatchSize: knobs.microBatchSize,
   gradAccumSteps: knobs.gradAccumSteps,
@@ -98,6 +101,8 @@ export const settings = z.strictObject({
   eps: knobs.eps,
   weightDecay: knobs.weightDecay,
   maxGradNorm: knobs.maxGradNorm,
+  optimizer: knobs.optimizer,
+  optimizerInBackward: knobs.optimizerInBackward,
   precision: knobs.precision,
   device: knobs.device,
   threads: knobs.threads,
@@ -120,6 +125,7 @@ export type DpoRunSettings = z.output<typeof settings>;
 export async function run(settings: DpoRunSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
   checkReferenceSetting(settings);
+  checkMethod(settings);
   const machine = prepareMachine(settings);
   const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
 
@@ -139,11 +145,12 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   if (context.signal.aborted) return "interrupted";
 
   // 4. Model, optimizer, schedule.
-  using model = loadModel(start.modelFolder, { ...machine, trainable: settings.lora === null });
+  const { lora, quantize } = settings;
+  using model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null });
   model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   reference ??= adaptersOffReference(model, settings);
-  const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
+  const trained = trainedWeights(model, lora, start, quantize); // every weight, or adapters on frozen ones
   if (start.step === 0) checkStartsAtReference(model, reference, watch.trained, settings);
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
@@ -179,6 +186,9 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       const pairs = places.map((place) => watch.trained[place]!);
       return { pairs, batches: pairBatches(pairs, settings) };
     });
+    const lr = learningRate(step);
+    rounding?.remember();
+    optimizer.begin(lr);
     const scale = 1 / pairs.length; // mean over the whole step
     const accumulate = (batch: PairRow[]): void =>
       accumulateDpo(model, batch, reference!, scale, settings, meter);
@@ -186,8 +196,6 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       accumulate(batch);
       await nextTurn(); // lets Ctrl+C through
     }
-    const lr = learningRate(step);
-    rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
     const tokens = pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0);

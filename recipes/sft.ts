@@ -11,6 +11,7 @@ import {
   aloneInTheWorld,
   announceChecks,
   announceStart,
+  checkMethod,
   checkSameData,
   checkVocabulary,
   describePlan,
@@ -33,6 +34,7 @@ import {
   planSteps,
   preflight,
   prepareMachine,
+  quantizeKnobs,
   type RecipeContext,
   type RunOutcome,
   readCompanions,
@@ -78,8 +80,11 @@ export const settings = z.strictObject({
   eps: knobs.eps,
   weightDecay: knobs.weightDecay,
   maxGradNorm: knobs.maxGradNorm,
+  optimizer: knobs.optimizer,
+  optimizerInBackward: knobs.optimizerInBackward,
   lossReduction: knobs.lossReduction,
   lora: loraKnobs.nullable().default(null),
+  quantize: quantizeKnobs.nullable().default(null),
   precision: knobs.precision,
   device: knobs.device,
   threads: knobs.threads,
@@ -101,6 +106,7 @@ export type SftSettings = z.output<typeof settings>;
 export async function run(settings: SftSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
   const { world = aloneInTheWorld() } = context; // this process alone, or a rank among several
+  checkMethod(settings, world);
   const machine = prepareMachine(settings, world);
   const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
 
@@ -114,10 +120,11 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   const { totalSteps, numRows, sequencesPerStep } = plan;
 
   // 3. Model, optimizer, schedule.
-  using model = loadModel(start.modelFolder, { ...machine, trainable: settings.lora === null });
+  const { lora, quantize } = settings;
+  using model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null });
   model.activationCheckpointing = settings.activationCheckpointing;
   checkVocabulary(tokenizer, model.config, start.modelFolder);
-  const trained = trainedWeights(model, settings.lora, start); // every weight, or adapters on frozen ones
+  const trained = trainedWeights(model, lora, start, quantize); // every weight, or adapters on frozen ones
   const { parameters } = trained;
   const learningRate = learningRateSchedule({ ...settings, totalSteps });
   const checks = await preflight({ model, parameters, tokenizer, data, plan, learningRate, settings }, start);
@@ -174,14 +181,15 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
       return { rows, ...stepBatches(rows, settings, world) };
     });
 
+    const lr = learningRate(step);
+    rounding?.remember();
+    optimizer.begin(lr);
     const accumulate = (i: number): void => accumulateSft(model, batches[i]!, scales[i]!, meter);
     for (const i of batches.keys()) {
       accumulate(i);
       await nextTurn(); // lets Ctrl+C through
     }
     world.sumGradients(parameters.values());
-    const lr = learningRate(step);
-    rounding?.remember();
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
     const tokens = rows.reduce((sum, row) => sum + row.inputIds.length, 0);

@@ -29,8 +29,11 @@ export function tulu2(): SftPreset {
     eps: 1e-8,
     weightDecay: 0,
     maxGradNorm: 1,
+    optimizer: "adamw",
+    optimizerInBackward: false,
     lossReduction: "token-mean",
     lora: null,
+    quantize: null,
     precision: "bf16-mixed",
     device: "auto",
     threads: null,
@@ -73,6 +76,30 @@ export function tulu3Sft70b(): SftPreset {
   return { ...tulu3Sft8b(), learningRate: 2e-6, seed: 456 };
 }
 
+/**
+ * QLoRA at 7B, 13B and 70B: adapters of rank 64 on a base in 4 bits, shorter rows, more epochs. Betas and clipping are those of
+ * the PyTorch code that these runs used. It took the mean of each row's mean; `lossReduction: "microbatch-mean"` with
+ * `packing: false` does the same.
+ */
+export function tulu2Qlora(): SftPreset {
+  return {
+    ...tulu2(),
+    lora: {
+      rank: 64,
+      alpha: 16,
+      dropout: 0.1,
+      targetModules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+      rslora: false,
+    },
+    quantize: { type: "nf4", doubleQuant: true, throughFp16: true },
+    maxSeqLen: 4096,
+    epochs: 5,
+    learningRate: 1e-4,
+    betas: [0.9, 0.999],
+    maxGradNorm: null,
+  };
+}
+
 /** A few million parameters on a CPU: short rows, a rate that small models like. */
 export function tiny(): SftPreset {
   return {
@@ -88,6 +115,9 @@ export function tiny(): SftPreset {
 }
 
 export const sftPresets = {
+  "tulu2-qlora-7b": tulu2Qlora,
+  "tulu2-qlora-13b": tulu2Qlora,
+  "tulu2-qlora-70b": tulu2Qlora,
   "tulu2-7b": tulu2,
   "tulu2-13b": tulu2,
   "tulu2-70b": tulu2At70b,

@@ -14,6 +14,9 @@ const TABLE = `
   codetulu2-7b         2e-5           2       128          8192    0      0.03     linear    0.9 0.95      1     42
   codetulu2-13b        2e-5           2       128          8192    0      0.03     linear    0.9 0.95      1     42
   codetulu2-34b        2e-5           2       128          8192    0      0.03     linear    0.9 0.95      1     42
+  tulu2-qlora-7b       1e-4           5       128          4096    0      0.03     linear    0.9 0.999     none  42
+  tulu2-qlora-13b      1e-4           5       128          4096    0      0.03     linear    0.9 0.999     none  42
+  tulu2-qlora-70b      1e-4           5       128          4096    0      0.03     linear    0.9 0.999     none  42
   tulu3-8b             5e-6           2       128          4096    0      0.03     linear    0.9 0.999     none  123
   tulu3-70b            2e-6           2       128          4096    0      0.03     linear    0.9 0.999     none  456
 `;
@@ -43,11 +46,24 @@ describe.each(rows)("%s", (name, ...cells) => {
     expect(seed).toBe(Number(cells[10]));
   });
 
-  test("trains every weight in bf16 over fp32 masters, AdamW with eps 1e-8, every token weighing the same", () => {
+  const lora = {
+    rank: 64,
+    alpha: 16,
+    dropout: 0.1,
+    rslora: false,
+    targetModules: "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj".split(" "),
+  };
+  const method = name.includes("qlora")
+    ? { lora, quantize: { type: "nf4", doubleQuant: true, throughFp16: true } }
+    : { lora: null, quantize: null };
+
+  test("trains every weight, or adapters on 4 bits, in bf16 over fp32 masters; AdamW with eps 1e-8, every token weighing the same", () => {
     expect(preset).toMatchObject({
+      ...method,
       eps: 1e-8,
       precision: "bf16-mixed",
-      lora: null,
+      optimizer: "adamw",
+      optimizerInBackward: false,
       lossReduction: "token-mean",
     });
     expect(preset.maxSteps).toBeNull();

@@ -23,7 +23,7 @@ export {
 export { differenceText, type SettingsDifference, settingsDifferences } from "./settings/diff.js";
 export { settingsMarkdown } from "./settings/docs-table.js";
 export { type Knob, type KnobMeta, knob, settingsShape } from "./settings/knob.js";
-export { knobs, loraKnobs } from "./settings/knobs.js";
+export { knobs, loraKnobs, quantizeKnobs } from "./settings/knobs.js";
 export { type Layer, readSettingsFile } from "./settings/layers.js";
 export { type Origin, originText } from "./settings/origin.js";
 export { formatSettings } from "./settings/print.js";
@@ -85,6 +85,7 @@ export type { ModelConfig } from "./model/model-config.js";
 export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
 export { weightsHash } from "./model/weights-hash.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
+export type { Nf4Settings } from "./nn/nf4-weight.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
 
 export { hubNameOf, modelFolder } from "./run/hub-names.js";
@@ -108,12 +109,13 @@ export {
   withAdapters,
   withoutAdapters,
 } from "./adapters/lora.js";
-export { mergeAdapters } from "./adapters/merge.js";
+export { dequantizeModel, mergeAdapters } from "./adapters/merge.js";
 
 // Training: the pieces of a loop that stays visible in the recipe.
 
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
 export { accumulateDpo } from "./train/accumulate-dpo.js";
+export { checkMethod } from "./train/check-settings.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
 export { describePairs } from "./train/describe-pairs.js";

@@ -9,6 +9,7 @@ import * as torch from "@camelid/torch";
 import { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
+import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { hubNameOf, modelFolder } from "../run/hub-names.js";
 import { attachLora, type LoraAdapter, type LoraSettings, loraTargets } from "./lora.js";
 
@@ -28,6 +29,10 @@ const ConfigFile = z.looseObject({
   revision: z.string().nullish(),
   /** Ours: sha256 of the base's weights, see `model/weights-hash.ts`. */
   base_model_sha256: z.string().nullish(),
+  /** Ours: the base was quantised so while the adapter was trained. Without it, the base's folder says what it is. */
+  base_model_quantization: z
+    .strictObject({ type: z.literal("nf4"), double_quant: z.boolean(), through_fp16: z.boolean() })
+    .nullish(),
 });
 
 /** PEFT features that change the computation and are not supported: each must be off. */
@@ -51,6 +56,8 @@ export interface AdapterConfig {
   baseModel: string | undefined;
   baseRevision: string | undefined;
   baseSha256: string | undefined;
+  /** How the base has to be quantised when it is loaded: the adapter corrects those weights, not the original ones. */
+  quantize: Nf4Settings | undefined;
 }
 
 /** What a fetched base is looked up by. */
@@ -87,7 +94,11 @@ export function readAdapterConfig(folder: string): AdapterConfig {
     );
   }
   const { r, lora_alpha, lora_dropout, target_modules, use_rslora } = config.data;
+  const quantization = config.data.base_model_quantization;
   return {
+    quantize: quantization
+      ? { doubleQuant: quantization.double_quant, throughFp16: quantization.through_fp16 }
+      : undefined,
     settings: {
       rank: r,
       alpha: lora_alpha,
@@ -156,7 +167,7 @@ export function loadAdapter(
 export function saveAdapter(
   adapter: LoraAdapter,
   folder: string,
-  base: { model?: string | undefined; sha256?: string | undefined } = {},
+  base: { model?: string | undefined; sha256?: string | undefined; quantize?: Nf4Settings | null } = {},
 ): void {
   mkdirSync(folder, { recursive: true });
   const tensors = [...adapter.namedParameters()].map(([name, tensor]) => [PREFIX + name, tensor] as const);
@@ -167,6 +178,7 @@ export function saveAdapter(
     base_model_name_or_path: hub?.id ?? base.model ?? null,
     ...(hub === undefined ? {} : { revision: hub.revision }),
     ...(base.sha256 === undefined ? {} : { base_model_sha256: base.sha256 }),
+    ...(base.quantize ? { base_model_quantization: quantizationWords(base.quantize) } : {}),
     bias: "none",
     fan_in_fan_out: false,
     inference_mode: true,
@@ -182,6 +194,10 @@ export function saveAdapter(
     use_rslora: rslora,
   };
   writeFileSync(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+function quantizationWords({ doubleQuant, throughFp16 }: Nf4Settings) {
+  return { type: "nf4", double_quant: doubleQuant, through_fp16: throughFp16 };
 }
 
 function misfit(path: string, what: string): ModelError {

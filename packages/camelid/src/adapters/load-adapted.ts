@@ -5,17 +5,21 @@ import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
 import { folderWeightsHash } from "../model/weights-hash.js";
+import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { modelFolder } from "../run/hub-names.js";
 import { hubNameWith, isAdapterFolder, loadAdapter, readAdapterConfig } from "./adapter-file.js";
 
 /**
- * Loads a model folder, or an adapter folder: then the base model that it names, with the adapter on it.
- * @throws {ModelError} as `loadModel` and `loadAdapter`; `ERR_ADAPTER_BASE` when the base is not there, or is another one
+ * Loads a model folder, or an adapter folder: then the base model that it names, with the adapter on it. A base that was
+ * quantised when the adapter was trained is quantised again in the same way.
+ * @throws {ModelError} as `loadModel` and `loadAdapter`; `ERR_ADAPTER_BASE` when the base is not there, or is another one;
+ *   `ERR_ADAPTER_QUANTIZE` when `options.quantize` is not how the adapter's base was quantised
  */
 export function loadAdaptedModel(name: string, options: LoadOptions = {}): LanguageModel {
   const folder = modelFolder(name);
   if (!isAdapterFolder(folder)) return loadModel(folder, options);
-  const { baseModel, baseRevision, baseSha256 } = readAdapterConfig(folder);
+  const { baseModel, baseRevision, baseSha256, quantize } = readAdapterConfig(folder);
+  checkQuantize(folder, quantize, options.quantize);
   const base = findBase(folder, baseModel, baseRevision);
   if (baseSha256 !== undefined && folderWeightsHash(base) !== baseSha256) {
     throw new ModelError(
@@ -27,7 +31,7 @@ export function loadAdaptedModel(name: string, options: LoadOptions = {}): Langu
       },
     );
   }
-  const model = loadModel(base, options);
+  const model = loadModel(base, { ...options, quantize: quantize ?? null });
   try {
     loadAdapter(model, folder, options);
     return model;
@@ -35,6 +39,36 @@ export function loadAdaptedModel(name: string, options: LoadOptions = {}): Langu
     model[Symbol.dispose]();
     throw error;
   }
+}
+
+function checkQuantize(
+  folder: string,
+  trained: Nf4Settings | undefined,
+  asked: Nf4Settings | null = null,
+): void {
+  if (asked === null) return;
+  const words = (one: Nf4Settings | undefined): string =>
+    one === undefined
+      ? "a base as its folder has it"
+      : `nf4, doubleQuant ${one.doubleQuant}, throughFp16 ${one.throughFp16}`;
+  if (words(trained) === words(asked)) return;
+  throw new ModelError(
+    "ERR_ADAPTER_QUANTIZE",
+    `the adapter was trained on ${words(trained)}; asked for is ${words(asked)}.`,
+    {
+      where: join(folder, "adapter_config.json"),
+      fix: "leave quantize out: an adapter's base is loaded as it was trained; or merge it and quantise the result.",
+    },
+  );
+}
+
+/**
+ * The folder of an adapter's base model.
+ * @throws {ModelError} `ERR_ADAPTER_BASE` when it is not on this machine
+ */
+export function adapterBase(folder: string): string {
+  const { baseModel, baseRevision } = readAdapterConfig(folder);
+  return findBase(folder, baseModel, baseRevision);
 }
 
 /** As it stands, seen from the working folder, or from the adapter's; or a name on the hub that has been fetched. */

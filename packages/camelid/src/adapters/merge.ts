@@ -1,13 +1,18 @@
-/** Adapters folded into the weights they correct: W + scaling * B A. The model is then an ordinary one. */
+/**
+ * Adapters folded into the weights they correct: W + scaling * B A. The model is then an ordinary one. A base in 4 bits is
+ * restored first: the adapter was trained against those values, and not against the weights that they were made from.
+ */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
+import { denseLinear, type Linear } from "../nn/linear.js";
+import { Nf4Linear } from "../nn/nf4-linear.js";
 import { packRows } from "../nn/packed-rows.js";
 import { adaptersOf, type LoraAdapter, LoraLinear } from "./lora.js";
 
 /** How far logits may move by the merge, by dtype, in units of the largest logit: rounding of the weights, nothing else. */
-const TOLERANCE: Readonly<Record<string, number>> = {
+export const MERGE_TOLERANCE: Readonly<Record<string, number>> = {
   float64: 1e-9,
   float32: 1e-4,
   float16: 0.02,
@@ -25,12 +30,13 @@ export function mergeAdapters(
   rows: readonly ArrayLike<number>[],
   adapters: readonly LoraAdapter[] = adaptersOf(model),
 ): number {
+  using before = torch.tensorScope(() => logits(model, rows));
+  dequantizeModel(model); // outside a scope of ours: the model owns what it gets
   using _ = torch.tensorScope();
-  const before = logits(model, rows);
   for (const adapter of adapters) mergeOne(model, adapter);
   const change = logits(model, rows).sub(before).abs().amax().item();
   const largest = before.abs().amax().item();
-  const allowed = TOLERANCE[model.dtype]! * Math.max(1, largest);
+  const allowed = MERGE_TOLERANCE[model.dtype]! * Math.max(1, largest);
   if (!(change <= allowed)) {
     throw new ModelError("ERR_MERGE_CHECK", `merging moved a logit by ${change}, more than ${allowed}.`, {
       where: `${adapters.length} adapters, weights in ${model.dtype}, largest logit ${largest}`,
@@ -38,6 +44,27 @@ export function mergeAdapters(
     });
   }
   return change;
+}
+
+/**
+ * Every 4-bit projection becomes a dense one of the model's dtype that holds the restored weights, adapters on it or not.
+ * @returns how many there were
+ */
+export function dequantizeModel(model: LanguageModel): number {
+  let count = 0;
+  const restored = (linear: Linear): Linear => {
+    if (linear instanceof LoraLinear) {
+      const base = restored(linear.base);
+      return base === linear.base ? linear : new LoraLinear(base, linear.adapters);
+    }
+    if (!(linear instanceof Nf4Linear)) return linear;
+    count++;
+    const dense = denseLinear(linear.name, linear.weight.dequantize(model.dtype), linear.bias?.clone());
+    linear[Symbol.dispose]();
+    return dense;
+  };
+  for (const { name } of [...model.linears()]) model.replaceLinear(name, restored);
+  return count;
 }
 
 /** The product is computed in fp32 whatever the weight's dtype, and rounded once. */
@@ -48,7 +75,7 @@ function mergeOne(model: LanguageModel, adapter: LoraAdapter): void {
     torch.noGrad(() => {
       using _ = torch.tensorScope();
       const [a, b] = [pair.a, pair.b].map((matrix) => matrix.to({ dtype: "float32" })) as [Tensor, Tensor];
-      const weight = mergeableWeight(linear);
+      const weight = new Map(linear.base.namedParameters()).get(`${linear.name}.weight`)!;
       weight.copy_(weight.to({ dtype: "float32" }).add(b.matmul(a), { alpha: adapter.scaling }));
     });
     const others = linear.adapters.filter((other) => other !== adapter);
@@ -58,15 +85,6 @@ function mergeOne(model: LanguageModel, adapter: LoraAdapter): void {
     pair.a.dispose();
     pair.b.dispose();
   }
-}
-
-function mergeableWeight({ base }: LoraLinear): Tensor {
-  const weight = new Map(base.namedParameters()).get(`${base.name}.weight`);
-  if (weight !== undefined && torch.isFloatingPoint(weight.dtype)) return weight;
-  throw new ModelError("ERR_MERGE_QUANTISED", "an adapter cannot be merged into quantised weights.", {
-    where: base.name,
-    fix: "de-quantise the base first: the adapter was trained against those values.",
-  });
 }
 
 /** [tokens, vocab] fp32 */

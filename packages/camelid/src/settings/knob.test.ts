@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { acceptsText, type KnobSchema, knob, settingsShape } from "./knob.js";
-import { knobs, loraKnobs } from "./knobs.js";
+import { knobs, loraKnobs, quantizeKnobs } from "./knobs.js";
 
 const shapeOf = (shape: z.core.$ZodLooseShape) => settingsShape(z.strictObject(shape));
 
 test("every shared knob has a help text, a group and words for what it accepts", () => {
-  for (const one of shapeOf({ ...knobs, lora: loraKnobs }).knobs.values()) {
+  for (const one of shapeOf({ ...knobs, lora: loraKnobs, quantize: quantizeKnobs }).knobs.values()) {
     expect(one.help, one.path).toMatch(/^["A-Z].*\.$/);
     expect(one.group, one.path).not.toBe("Settings");
     expect(one.accepts, one.path).not.toBe("a value");
@@ -14,7 +14,7 @@ test("every shared knob has a help text, a group and words for what it accepts",
 });
 
 test("no word of another tool leads to two knobs, or is itself a knob", () => {
-  const shape = shapeOf({ ...knobs, lora: loraKnobs });
+  const shape = shapeOf({ ...knobs, lora: loraKnobs, quantize: quantizeKnobs });
   const all = [...shape.knobs.values()].flatMap(({ alsoKnownAs }) => alsoKnownAs);
   expect(new Set(all).size).toBe(all.length);
   for (const alias of all) expect(shape.knobs.has(alias), alias).toBe(false);

@@ -127,6 +127,16 @@ export const knobs = {
     group: optimizer,
     alsoKnownAs: ["clip_grad_norm", "gradient_clip_val", "grad_clip", "gradient_clipping"],
   }),
+  optimizer: knob(z.enum(["adamw", "adamw-8bit"]).default("adamw"), {
+    help: "AdamW with moments in fp32 (8 bytes a trained weight), or block-wise in 8 bits (2 bytes; CPU only).",
+    group: optimizer,
+    alsoKnownAs: ["optim", "optimizer_type", "use_8bit_adam"],
+  }),
+  optimizerInBackward: knob(z.boolean().default(false), {
+    help: "Update each weight inside the backward pass and free its gradient: same numbers, less memory; needs maxGradNorm none and gradAccumSteps 1.",
+    group: optimizer,
+    alsoKnownAs: ["optimizer_in_bwd", "fused_backward", "optimizer_in_backward"],
+  }),
   lossReduction: knob(z.enum(["token-mean", "microbatch-mean"]).default("token-mean"), {
     help: "Loss per trained token of the whole step, or (as the original code) the mean of each micro-batch's mean.",
     group: optimizer,
@@ -282,8 +292,27 @@ export const loraKnobs = z.strictObject({
   }),
 });
 
+/** The group of a base in 4 bits: `quantize.type`, `quantize.doubleQuant`, `quantize.throughFp16`. */
+export const quantizeKnobs = z.strictObject({
+  type: knob(z.enum(["nf4"]).default("nf4"), {
+    help: "Keep the projections of the frozen base in this 4-bit code; embedding, head and norms stay as they are.",
+    group: "4-bit base",
+    alsoKnownAs: ["bnb_4bit_quant_type", "load_in_4bit", "quantization", "qlora"],
+  }),
+  doubleQuant: knob(z.boolean().default(true), {
+    help: "Keep block maxima in 8 bits: 4.13 bits a weight instead of 4.5.",
+    group: "4-bit base",
+    alsoKnownAs: ["bnb_4bit_use_double_quant", "double_quantization"],
+  }),
+  throughFp16: knob(z.boolean().default(false), {
+    help: "Round weights to fp16 before they are quantised, as bitsandbytes did in Tulu 2's time.",
+    group: "4-bit base",
+  }),
+});
+
 /** Every key that some command knows: one given to the wrong command is told apart from a typing mistake. */
 export const everyKey: ReadonlySet<string> = new Set([
   ...Object.keys(knobs),
   ...Object.keys(loraKnobs.shape).map((key) => `lora.${key}`),
+  ...Object.keys(quantizeKnobs.shape).map((key) => `quantize.${key}`),
 ]);

@@ -66,7 +66,12 @@ export async function storedReference(
 ): Promise<Reference | undefined> {
   using model = loadModel(folder, { ...options, trainable: false });
   const key = createHash("sha256")
-    .update(JSON.stringify(["reference-logps 1", folderWeightsHash(folder), fingerprint.sha256, model.dtype]))
+    .update(
+      JSON.stringify([
+        ...["reference-logps 1", folderWeightsHash(folder), fingerprint.sha256, model.dtype],
+        ...(options.quantize ? [options.quantize.doubleQuant, options.quantize.throughFp16] : []),
+      ]),
+    )
     .digest("hex");
   const path = join(options.cache ?? join(cacheDirectory(), "reference-logps"), `${key}.json`);
   const found = readStored(path, pairs.length);

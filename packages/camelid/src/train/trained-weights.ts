@@ -7,6 +7,7 @@ import { addLora, type LoraAdapter, type LoraSettings } from "../adapters/lora.j
 import type { LanguageModel } from "../model/language-model.js";
 import { type Companions, saveModel } from "../model/save.js";
 import { folderWeightsHash } from "../model/weights-hash.js";
+import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { modelFolder } from "../run/hub-names.js";
 import type { Start } from "./start.js";
 
@@ -21,11 +22,13 @@ export interface TrainedWeights {
 /**
  * @param lora the run's adapter settings; null trains every weight
  * @param start where the model came from; a checkpoint of adapters is put on the base again
+ * @param quantize how the base was quantised while it was loaded; said in the adapter's folder
  */
 export function trainedWeights(
   model: LanguageModel,
   lora: LoraSettings | null,
   start: Pick<Start, "modelFolder" | "checkpoint">,
+  quantize: Nf4Settings | null = null,
 ): TrainedWeights {
   if (lora === null) {
     return {
@@ -47,7 +50,7 @@ export function trainedWeights(
       sha256 ??= folderWeightsHash(start.modelFolder);
       mkdirSync(folder, { recursive: true });
       for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
-      saveAdapter(adapter, folder, { model: resolve(modelFolder(start.modelFolder)), sha256 });
+      saveAdapter(adapter, folder, { model: resolve(modelFolder(start.modelFolder)), sha256, quantize });
     },
   };
 }

@@ -2,6 +2,7 @@ import type { LoraSettings } from "../../adapters/lora.js";
 import { readTrainRows, type TrainRowsOptions } from "../../data/train-rows.js";
 import { CamelidError } from "../../errors.js";
 import { loadModel } from "../../model/load.js";
+import type { Nf4Settings } from "../../nn/nf4-weight.js";
 import type { Check } from "../../run/checks.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import { type MachineSettings, prepareMachine } from "../../train/machine.js";
@@ -13,7 +14,7 @@ import { trainedWeights } from "../../train/trained-weights.js";
 type Settings = PreflightSettings &
   MachineSettings &
   StepPlanSettings &
-  TrainRowsOptions & { model: string; data: string; lora: LoraSettings | null };
+  TrainRowsOptions & { model: string; data: string; lora: LoraSettings | null; quantize: Nf4Settings | null };
 
 /**
  * What `camelid sft` does before its first step, without a run: a model or rows that cannot be read at all are a failed
@@ -27,9 +28,10 @@ export async function preflightOfSettings(settings: Settings, seconds: number | 
     const data = await readTrainRows(settings.data, tokenizer, settings);
     const plan = planSteps(data.rows.length, settings);
     const learningRate = learningRateSchedule({ ...settings, ...plan });
-    using model = loadModel(settings.model, { ...machine, trainable: settings.lora === null });
+    const { lora, quantize } = settings;
+    using model = loadModel(settings.model, { ...machine, quantize, trainable: lora === null });
     const start = { modelFolder: settings.model, checkpoint: undefined };
-    const { parameters } = trainedWeights(model, settings.lora, start);
+    const { parameters } = trainedWeights(model, lora, start);
     return await preflightChecks(
       { model, parameters, tokenizer, data, plan, learningRate, settings },
       seconds,

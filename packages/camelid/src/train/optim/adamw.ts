@@ -1,15 +1,24 @@
 /**
- * AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101), one fused kernel over all parameters of a group.
- * Checked against torch.optim.AdamW in tests/parity.
+ * AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101). Checked against torch.optim.AdamW in tests/parity; its
+ * 8-bit moments against a plain reference beside this file.
  */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { SettingsError, TrainingError } from "../../errors.js";
 import { clipGradNorm } from "./clip.js";
+import { type MomentSlot, newMoments, stepMoments } from "./moments.js";
 
 export interface AdamwSettings {
   betas: readonly [number, number];
   eps: number;
   weightDecay: number;
+  /** Moments in fp32, or block-wise in 8 bits. */
+  optimizer?: "adamw" | "adamw-8bit";
+  /**
+   * Update each parameter inside the backward pass, as soon as its gradient is complete, and free the gradient: all gradients
+   * are never in memory together. The same numbers, as long as gradients are not clipped and come from one backward pass.
+   */
+  optimizerInBackward?: boolean;
   /**
    * Keep fp32 copies of lower-precision parameters and update those: small updates are then not lost to rounding. The
    * parameters become rounded copies of the masters.
@@ -22,9 +31,10 @@ export interface AdamwSettings {
 export interface Adamw extends Disposable {
   /** Largest number of updates done. */
   readonly step: number;
+  /** To be called before the passes of a step: with `optimizerInBackward` they update the parameters. */
+  begin(learningRate: number): void;
   /**
-   * Clips, updates every parameter that has a gradient, and clears the gradients. A norm that is not finite changes no weight:
-   * what led to it can then still be looked for.
+   * Ends a step: clips, updates every parameter that has a gradient, and clears the gradients.
    * @returns gradient norm before clipping, scalar
    */
   update(learningRate: number, maxGradNorm: number | null): Tensor;
@@ -39,102 +49,58 @@ export interface Adamw extends Disposable {
   loadState(state: ReadonlyMap<string, Tensor>): void;
 }
 
-interface Slot {
+interface Slot extends MomentSlot {
   name: string;
-  /** What the model computes with. */
-  parameter: Tensor;
-  /** What is updated: the parameter itself, or its fp32 master. */
-  weight: Tensor;
-  expAvg: Tensor;
-  expAvgSq: Tensor;
-  step: Tensor;
   decay: boolean;
 }
 
-/** @param parameters leaves that require gradients, by name; the optimizer does not own them */
+/**
+ * @param parameters leaves that require gradients, by name; the optimizer does not own them
+ * @throws {SettingsError} `ERR_OPTIMIZER_DEVICE` for 8-bit moments elsewhere than on the CPU
+ */
 export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSettings): Adamw {
-  const {
-    betas,
-    eps,
-    weightDecay,
-    masterWeights = false,
-    decays = (_, parameter) => parameter.ndim >= 2,
-  } = settings;
-  const slots: Slot[] = [];
-  for (const [name, parameter] of parameters) {
-    if (!parameter.requiresGrad) continue;
-    const isMaster = masterWeights && parameter.dtype !== "float32";
-    const weight = isMaster
-      ? torch.tensorScope(() => parameter.detach().to({ dtype: "float32" }))
-      : parameter;
-    slots.push({
-      name,
-      parameter,
-      weight,
-      expAvg: torch.zerosLike(weight),
-      expAvgSq: torch.zerosLike(weight),
-      step: torch.zeros([], { dtype: "float32", device: parameter.device }),
-      decay: weightDecay > 0 && decays(name, parameter),
-    });
-  }
+  const slots = newSlots(parameters, settings);
+  const { betas, eps, weightDecay, optimizerInBackward = false } = settings;
   let steps = 0;
 
-  const updateGroup = (group: Slot[], decay: number, learningRate: number, isBroken: Tensor): void => {
-    if (group.length === 0) return;
-    using _ = torch.tensorScope();
-    // The kernel wants gradients of the weight's dtype.
-    const gradients = group.map(({ parameter, weight }) => parameter.grad!.to({ dtype: weight.dtype }));
-    for (const { step } of group) step.add_(1);
-    torch.noGrad(() =>
-      torch.fusedAdamw_(
-        group.map((slot) => slot.weight),
-        gradients,
-        group.map((slot) => slot.expAvg),
-        group.map((slot) => slot.expAvgSq),
-        [],
-        group.map((slot) => slot.step),
-        {
-          lr: learningRate,
-          beta1: betas[0],
-          beta2: betas[1],
-          weightDecay: decay,
-          eps,
-          amsgrad: false,
-          maximize: false,
-          foundInf: isBroken,
-        },
-      ),
-    );
+  const updateSlots = (active: readonly Slot[], learningRate: number): void => {
+    for (const { step } of active) step.add_(1);
+    for (const decays of [true, false]) {
+      const group = active.filter(({ decay }) => decay === decays);
+      stepMoments(group, { learningRate, betas, eps, weightDecay: decays ? weightDecay : 0 });
+    }
+    torch.noGrad(() => {
+      for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
+    });
+    for (const { parameter } of active) parameter.grad = undefined;
   };
+  const inBackward = optimizerInBackward ? new BackwardUpdates(slots, updateSlots) : undefined;
 
   return {
     get step() {
       return steps;
     },
+    begin(learningRate) {
+      inBackward?.begin(learningRate);
+    },
     update(learningRate, maxGradNorm) {
+      steps++;
+      if (inBackward !== undefined) return inBackward.end(learningRate, maxGradNorm);
       return torch.tensorScope(() => {
         const active = slots.filter(({ parameter }) => parameter.grad !== undefined);
-        const gradients = active.map(({ parameter }) => parameter.grad!);
-        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm));
-        torch.span("optimizer", () => {
-          const isBroken = norm.isfinite().logicalNot().to({ dtype: "float32" });
-          const decaying = active.filter((slot) => slot.decay);
-          updateGroup(decaying, weightDecay, learningRate, isBroken);
-          const others = active.filter((slot) => !slot.decay);
-          updateGroup(others, 0, learningRate, isBroken);
-          torch.noGrad(() => {
-            for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
-          });
-          for (const { parameter } of active) parameter.grad = undefined;
-        });
-        steps++;
+        const norm = clipGradNorm(
+          active.map(({ parameter }) => parameter.grad!),
+          maxGradNorm,
+        );
+        updateSlots(active, learningRate);
         return norm;
       });
     },
     state() {
       const state = new Map<string, Tensor>();
-      for (const { name, parameter, weight, expAvg, expAvgSq, step } of slots) {
-        state.set(`exp_avg.${name}`, expAvg).set(`exp_avg_sq.${name}`, expAvgSq).set(`step.${name}`, step);
+      for (const { name, parameter, weight, moments, step } of slots) {
+        for (const [prefix, tensor] of moments.tensors) state.set(`${prefix}.${name}`, tensor);
+        state.set(`step.${name}`, step);
         if (weight !== parameter) state.set(`master.${name}`, weight);
       }
       return state;
@@ -151,20 +117,132 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
     },
     loadState(state) {
       torch.noGrad(() => {
-        for (const { name, parameter, weight, expAvg, expAvgSq, step } of slots) {
-          expAvg.copy_(state.get(`exp_avg.${name}`)!);
-          expAvgSq.copy_(state.get(`exp_avg_sq.${name}`)!);
-          step.copy_(state.get(`step.${name}`)!);
-          if (weight !== parameter) weight.copy_(state.get(`master.${name}`)!);
-          steps = Math.max(steps, step.item());
-        }
+        for (const [name, tensor] of this.state()) tensor.copy_(state.get(name)!);
       });
+      steps = Math.max(0, ...slots.map(({ step }) => step.item()));
     },
     [Symbol.dispose]() {
-      for (const { parameter, weight, expAvg, expAvgSq, step } of slots) {
+      inBackward?.[Symbol.dispose]();
+      for (const { parameter, weight, moments, step } of slots) {
         if (weight !== parameter) weight.dispose();
-        for (const tensor of [expAvg, expAvgSq, step]) tensor.dispose();
+        for (const tensor of [...moments.tensors.values(), step]) tensor.dispose();
       }
     },
   };
+}
+
+function newSlots(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSettings): Slot[] {
+  const { weightDecay, masterWeights = false, optimizer = "adamw" } = settings;
+  const { decays = (_, parameter) => parameter.ndim >= 2 } = settings;
+  const trained = [...parameters].filter(([, { requiresGrad }]) => requiresGrad);
+  const elsewhere = trained.find(([, { device }]) => device !== "cpu");
+  if (optimizer === "adamw-8bit" && elsewhere !== undefined) {
+    throw new SettingsError("ERR_OPTIMIZER_DEVICE", "optimizer adamw-8bit runs on the CPU only.", {
+      where: `optimizer; "${elsewhere[0]}" is on ${elsewhere[1].device}`,
+      fix: "use --optimizer adamw, or --device cpu.",
+    });
+  }
+  return trained.map(([name, parameter]) => {
+    const isMaster = masterWeights && parameter.dtype !== "float32";
+    const weight = isMaster
+      ? torch.tensorScope(() => parameter.detach().to({ dtype: "float32" }))
+      : parameter;
+    return {
+      name,
+      parameter,
+      weight,
+      moments: newMoments(weight, optimizer === "adamw-8bit" ? 8 : 32),
+      step: torch.zeros([], { dtype: "float32", device: parameter.device }),
+      decay: weightDecay > 0 && decays(name, parameter),
+    };
+  });
+}
+
+/** Hooks on the parameters' gradients; active between `begin` and `end`. */
+class BackwardUpdates implements Disposable {
+  readonly #slots: readonly Slot[];
+  readonly #done = new Set<Slot>();
+  #learningRate: number | undefined;
+  /** [parameters] fp32: of the gradients of this step. */
+  readonly #norms: Tensor;
+
+  constructor(slots: readonly Slot[], update: (active: readonly Slot[], learningRate: number) => void) {
+    this.#slots = slots;
+    this.#norms = torch.zeros([slots.length], { device: slots[0]?.parameter.device ?? "cpu" });
+    for (const [place, slot] of slots.entries()) {
+      torch.onGradient(slot.parameter, () => {
+        const rate = this.#learningRate;
+        if (rate === undefined) return; // somebody looks at gradients between two steps
+        if (this.#done.has(slot)) throw secondPass(slot.name);
+        this.#done.add(slot);
+        const [norm] = torch.foreachNorm([slot.parameter.grad!], 2, "float32");
+        this.#norms.select(0, place).copy_(norm!);
+        update([slot], rate);
+      });
+    }
+  }
+
+  begin(learningRate: number): void {
+    this.#learningRate = learningRate;
+  }
+
+  end(learningRate: number, maxGradNorm: number | null): Tensor {
+    checkInBackward({ optimizerInBackward: true, maxGradNorm, gradAccumSteps: 1 });
+    if (this.#learningRate !== learningRate) {
+      throw new TrainingError("ERR_IN_BACKWARD_ORDER", "the step was not begun with its learning rate.", {
+        fix: "call optimizer.begin(learningRate) before the passes, and update with the same rate after them.",
+      });
+    }
+    this.#learningRate = undefined;
+    this.#done.clear();
+    const norm = this.#norms.norm();
+    this.#norms.zero_();
+    return norm;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { parameter } of this.#slots)
+      if (!parameter.isDisposed) torch.onGradient(parameter, undefined);
+    this.#norms.dispose();
+  }
+}
+
+/**
+ * What an update inside the backward pass cannot honour: a norm over all gradients is known only when all are there, and
+ * gradients that are still to be added to cannot be used.
+ * @throws {SettingsError} `ERR_IN_BACKWARD_CLIP`, `ERR_IN_BACKWARD_ACCUMULATION`
+ */
+export function checkInBackward(settings: {
+  optimizerInBackward: boolean;
+  maxGradNorm: number | null;
+  gradAccumSteps: number;
+}): void {
+  if (!settings.optimizerInBackward) return;
+  if (settings.maxGradNorm !== null) {
+    throw new SettingsError(
+      "ERR_IN_BACKWARD_CLIP",
+      "optimizerInBackward cannot clip: the norm of all gradients is known only after the last of them.",
+      {
+        where: `optimizerInBackward, maxGradNorm ${settings.maxGradNorm}`,
+        fix: "turn clipping off (--max-grad-norm none), or leave optimizerInBackward out.",
+      },
+    );
+  }
+  if (settings.gradAccumSteps > 1) {
+    throw new SettingsError(
+      "ERR_IN_BACKWARD_ACCUMULATION",
+      "optimizerInBackward cannot accumulate: a gradient is used and freed in the pass that made it.",
+      {
+        where: `optimizerInBackward, gradAccumSteps ${settings.gradAccumSteps}`,
+        fix: "put the rows into one pass (--micro-batch-size, --grad-accum-steps 1), or leave optimizerInBackward out.",
+      },
+    );
+  }
+}
+
+function secondPass(name: string): TrainingError {
+  return new TrainingError("ERR_IN_BACKWARD_TWICE", "a second backward pass came in one step.", {
+    where: `parameter "${name}"`,
+    fix: "with optimizerInBackward a step is one pass: --grad-accum-steps 1.",
+  });
 }

@@ -11,7 +11,8 @@ import type { Adamw } from "./adamw.js";
 const SAMPLES = 256;
 
 export class UpdateMonitor implements Disposable {
-  readonly #parts: { weight: Tensor; expAvg: Tensor; places: Tensor }[] = [];
+  /** `expAvgSq` is 0, in 8 bits too, where there never was a gradient. */
+  readonly #parts: { weight: Tensor; expAvgSq: Tensor; places: Tensor }[] = [];
   /** [samples] fp32: how many weights each sample stands for */
   readonly #shares: Tensor;
   #before: Tensor | undefined;
@@ -21,13 +22,13 @@ export class UpdateMonitor implements Disposable {
     const state = optimizer.state();
     const shares: number[] = [];
     for (const [name, weight] of parameters) {
-      const expAvg = state.get(`exp_avg.${name}`);
-      if (expAvg === undefined) continue;
+      const expAvgSq = state.get(`exp_avg_sq.${name}`);
+      if (expAvgSq === undefined) continue;
       const count = Math.min(SAMPLES, weight.numel);
       const places = BigInt64Array.from({ length: count }, (_, i) =>
         BigInt(Math.floor(((i + 0.5) * weight.numel) / count)),
       );
-      this.#parts.push({ weight, expAvg, places: torch.tensor(places, { device: weight.device }) });
+      this.#parts.push({ weight, expAvgSq, places: torch.tensor(places, { device: weight.device }) });
       for (let i = 0; i < count; i++) shares.push(weight.numel / count);
     }
     const { device } = this.#parts[0]!.weight;
@@ -46,13 +47,13 @@ export class UpdateMonitor implements Disposable {
    */
   unchangedShare(): number {
     using _ = torch.tensorScope();
-    const meant = this.#read("expAvg").ne(0);
+    const meant = this.#read("expAvgSq").ne(0);
     const same = this.#read("weight").eq(this.#before!).logicalAnd(meant);
     const total = (mask: Tensor): number => this.#shares.mul(mask).sum().item();
     return total(same) / total(meant);
   }
 
-  #read(which: "weight" | "expAvg"): Tensor {
+  #read(which: "weight" | "expAvgSq"): Tensor {
     return torch.noGrad(() =>
       torch.tensorScope(() =>
         torch.cat(this.#parts.map((part) => part[which].detach().view([-1]).indexSelect(0, part.places))),
