@@ -5,7 +5,7 @@ export interface Verb {
   name: string;
   /** One line for `camelid --help`. */
   summary: string;
-  group: "Data" | "Train" | "Look" | "Set up";
+  group: "Data" | "Train" | "Look" | "Ship" | "Set up";
   load(): Promise<{ command(): Command | Promise<Command> }>;
 }
 
@@ -60,6 +60,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/logprobs.js"),
   },
   {
+    name: "eval",
+    summary: "evaluate a model, an endpoint or stored answers on benchmarks",
+    group: "Look",
+    load: () => import("./commands/eval.js"),
+  },
+  {
     name: "studio",
     summary: "look at runs, mixtures and evaluations in the browser",
     group: "Look",
@@ -82,6 +88,12 @@ export const verbs: readonly Verb[] = [
     summary: "compute a step of a run again: the same bits?",
     group: "Look",
     load: () => import("./commands/replay.js"),
+  },
+  {
+    name: "export",
+    summary: "a merged folder, a GGUF file or an adapter, checked against the model",
+    group: "Ship",
+    load: () => import("./commands/export.js"),
   },
   {
     name: "demo",

@@ -3,7 +3,7 @@ import { SettingsError } from "../errors.js";
 import { closest } from "../settings/suggest.js";
 import type { Task, TaskItem } from "./task.js";
 
-/** In the order of the paper's columns; `paper` tasks make up its tables. */
+/** In the order of the paper's columns. */
 const TASKS: Readonly<Record<string, () => Promise<Task>>> = {
   mmlu: async () => erase((await import("./tasks/mmlu.js")).mmlu),
   "mmlu-5shot": async () => erase((await import("./tasks/mmlu.js")).mmlu5),
@@ -22,6 +22,19 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ["mtbench", "mt-bench"],
   ["ppl", "perplexity"],
 ]);
+
+/** What `--tasks all` means: the columns of the paper's tables, and MT-Bench. */
+export const PAPER_SUITE: readonly string[] = [
+  "mmlu",
+  "gsm8k",
+  "bbh",
+  "tydiqa",
+  "codex-eval",
+  "alpaca-eval",
+  "toxigen",
+  "truthfulqa",
+  "mt-bench",
+];
 
 export function taskNames(): string[] {
   return Object.keys(TASKS);

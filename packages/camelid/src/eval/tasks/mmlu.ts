@@ -153,7 +153,9 @@ function written(text: string): string | undefined {
 
 // -------------------------------------------------------------------------------------------------------- files
 
-const path = (split: "dev" | "test", subject: string) => `mmlu/data/${split}/${subject}_${split}.csv`;
+function path(split: "dev" | "test", subject: string): string {
+  return `mmlu/data/${split}/${subject}_${split}.csv`;
+}
 
 function official(split: "dev" | "test", subject: string): OfficialFile {
   const place = path(split, subject);

@@ -65,12 +65,18 @@ export const tydiqa: Task<TydiqaItem> = {
     const train =
       shots > 0 && context.data.find(TRAIN) ? byLanguage(readQuestions(context, TRAIN)) : new Map();
     const items: TydiqaItem[] = [];
+    const lacking = languages.filter((language) => shots > 0 && !train.has(language));
+    if (lacking.length > 0) {
+      context.note(
+        `The training file has no ${lacking.join(", ")}: the example is a development question, which is not scored.`,
+      );
+    }
     for (const [index, language] of languages.entries()) {
       let questions = drawn[index]!;
       let demonstrations: readonly Question[] = [];
       if (shots > 0) {
         const pool: readonly Question[] =
-          train.get(language) ?? spareQuestions(context, language, dev, questions);
+          train.get(language) ?? spareQuestions(dev.get(language)!, questions);
         demonstrations = sample(pool, shots, random);
         const taken = new Set(demonstrations.map(({ id }) => id));
         questions = questions.filter(({ id }) => !taken.has(id));
@@ -189,17 +195,9 @@ function noteMissing(context: TaskContext, languages: readonly string[]): void {
 }
 
 /** Where the training file lacks a language, its demonstration comes from questions that are not asked. */
-function spareQuestions(
-  context: TaskContext,
-  language: string,
-  dev: ReadonlyMap<string, readonly Question[]>,
-  drawn: readonly Question[],
-): readonly Question[] {
-  context.note(
-    `The training file has no ${language}: its example is a development question, which is not scored.`,
-  );
+function spareQuestions(all: readonly Question[], drawn: readonly Question[]): readonly Question[] {
   const asked = new Set(drawn.map(({ id }) => id));
-  const spare = dev.get(language)!.filter(({ id }) => !asked.has(id));
+  const spare = all.filter(({ id }) => !asked.has(id));
   return spare.length > 0 ? spare : drawn;
 }
 
