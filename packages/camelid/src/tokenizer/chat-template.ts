@@ -1,5 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { DataError } from "../errors.js";
+import { runBounded } from "./bounded-template.js";
 import { copiesContents } from "./template-analysis.js";
 
 /** One message as templates see it. */
@@ -29,7 +30,7 @@ export interface ChatTemplate {
   readonly marksGeneration: boolean;
   /** The text between contents depends on the roles alone (see `copiesContents`). */
   readonly copiesContents: boolean;
-  /** @throws {DataError} ERR_CHAT_TEMPLATE when the template raises an exception for these messages */
+  /** @throws {DataError} ERR_CHAT_TEMPLATE when the template raises an exception for these messages, or does not end */
   render(messages: readonly TemplateMessage[], options?: RenderTemplateOptions): string;
 }
 
@@ -54,7 +55,7 @@ export function compileChatTemplate(source: string, tokens: TemplateTokens, wher
     copiesContents: copiesContents(compiled.parsed),
     render(messages, { addGenerationPrompt = false, generationMarks = ["", ""] } = {}) {
       return attempt("rejects the conversation", where, () =>
-        compiled.render({
+        runBounded(compiled.parsed, {
           ...variables,
           messages,
           tools: null,
