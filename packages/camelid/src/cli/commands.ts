@@ -90,6 +90,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/replay.js"),
   },
   {
+    name: "serve",
+    summary: "serve models over HTTP, as OpenAI's API",
+    group: "Ship",
+    load: () => import("./commands/serve.js"),
+  },
+  {
     name: "export",
     summary: "a merged folder, a GGUF file or an adapter, checked against the model",
     group: "Ship",

@@ -1,0 +1,76 @@
+/**
+ * What clients may ask, in the words of OpenAI's API. Known fields that would be ignored are refused instead, unless their value asks
+ * for nothing; unknown ones are left alone, since clients send notes of their own.
+ */
+import { z } from "zod";
+
+const text = z.union([
+  z.string(),
+  z
+    .array(z.object({ type: z.literal("text"), text: z.string() }))
+    .transform((parts) => parts.map((part) => part.text).join("")),
+]);
+
+const message = z.object({ role: z.enum(["system", "developer", "user", "assistant"]), content: text });
+
+/** OpenAI's, but for `top_k`, which most servers of open models have. */
+const decoding = {
+  model: z.string(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().gt(0).max(1).nullish(),
+  top_k: z.int().positive().nullish(),
+  seed: z.int().min(0).nullish(),
+  stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
+  n: z.int().min(1).max(16).nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+};
+
+const off = (values: readonly unknown[], why: string) =>
+  z
+    .unknown()
+    .refine((value) => value == null || values.includes(JSON.stringify(value)), why)
+    .optional();
+
+const none = (name: string) => off(["[]", "{}"], `${name} is not supported`);
+
+const refused = {
+  frequency_penalty: off(["0"], "penalties are not supported; leave it out, or 0"),
+  presence_penalty: off(["0"], "penalties are not supported; leave it out, or 0"),
+  logit_bias: none("logit_bias"),
+  tools: none("calling tools"),
+  functions: none("calling functions"),
+  response_format: off(['{"type":"text"}'], "only the format text is supported"),
+};
+
+export const ChatRequest = z.object({
+  ...decoding,
+  ...refused,
+  messages: z.array(message).min(1),
+  max_tokens: z.int().positive().nullish(),
+  max_completion_tokens: z.int().positive().nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+});
+
+export const CompletionRequest = z.object({
+  ...decoding,
+  ...refused,
+  prompt: z.union([
+    z.string(),
+    z.array(z.string()).min(1).max(128),
+    z.array(z.int().min(0)).min(1),
+    z
+      .array(z.array(z.int().min(0)).min(1))
+      .min(1)
+      .max(128),
+  ]),
+  max_tokens: z.int().positive().nullish(),
+  logprobs: z.int().min(0).max(20).nullish(),
+  echo: off(["false"], "echo is not supported"),
+  suffix: off(['""'], "suffix is not supported"),
+  best_of: off(["1"], "best_of is not supported"),
+});
+
+export type ChatRequest = z.output<typeof ChatRequest>;
+export type CompletionRequest = z.output<typeof CompletionRequest>;
