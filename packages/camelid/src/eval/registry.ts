@@ -10,6 +10,8 @@ const TASKS: Readonly<Record<string, () => Promise<Task>>> = {
   gsm8k: async () => erase((await import("./tasks/gsm8k.js")).gsm8k),
   bbh: async () => erase((await import("./tasks/bbh.js")).bbh),
   tydiqa: async () => erase((await import("./tasks/tydiqa.js")).tydiqa),
+  "codex-eval": async () => erase((await import("./tasks/codex-eval.js")).codexEval),
+  mbpp: async () => erase((await import("./tasks/mbpp.js")).mbpp),
   perplexity: async () => erase((await import("./tasks/perplexity.js")).perplexity),
 };
 

@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { InternalError } from "../../errors.js";
+import { InternalError, ModelError } from "../../errors.js";
 import { compilePython, PAGE_BYTES } from "./python-module.js";
 import { type ProgramRun, timedOut } from "./run-program.js";
 import { DEFAULT_LIMITS, type Program, type ProgramVerdict, type SandboxLimits } from "./verdict.js";
@@ -26,6 +26,7 @@ export interface SandboxSettings extends Partial<SandboxLimits> {
 const START_LIMIT_MS = 60_000;
 /** Worked memory of old interpreters goes back when the thread does. */
 const PROGRAMS_PER_THREAD = 64;
+const IDLE_MS = 2000;
 /** Deep recursion of Python's own C code ends in a RecursionError before it ends this. */
 const STACK_MB = 16;
 
@@ -46,6 +47,7 @@ interface Job {
 class ThreadedSandbox implements Sandbox {
   readonly #waiting: Job[] = [];
   readonly #threads = new Set<Thread>();
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(
     readonly data: SandboxWorkerData,
@@ -54,6 +56,7 @@ class ThreadedSandbox implements Sandbox {
   ) {}
 
   run(program: Program): Promise<ProgramVerdict> {
+    clearTimeout(this.#idle);
     const run = programRun(program, this.limits);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ run, resolve, reject });
@@ -66,6 +69,17 @@ class ThreadedSandbox implements Sandbox {
     for (const job of this.#waiting.splice(0)) job.reject(ended);
     await Promise.all([...this.#threads].map((thread) => thread.end(ended)));
     this.#threads.clear();
+  }
+
+  /** Threads that have nothing to do give their memory back. */
+  #endSoon(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      const idle = [...this.#threads];
+      this.#threads.clear();
+      for (const thread of idle) void thread.end(undefined);
+    }, IDLE_MS);
+    this.#idle.unref();
   }
 
   #startWork(): void {
@@ -81,6 +95,7 @@ class ThreadedSandbox implements Sandbox {
       void taken.run(job).then((reusable) => {
         if (!reusable) this.#threads.delete(taken);
         this.#startWork();
+        if ([...this.#threads].every(({ busy }) => !busy)) this.#endSoon();
       });
     }
   }
@@ -138,11 +153,14 @@ class Thread {
           clearTimeout(timer);
           timer = setTimeout(() => resolve(verdict), ms);
         };
-        watch(START_LIMIT_MS, crashed(`the interpreter did not start within ${START_LIMIT_MS / 1000} s`));
+        let started = false;
+        timer = setTimeout(() => reject(notStarted(`within ${START_LIMIT_MS / 1000} s`)), START_LIMIT_MS);
         this.#onReply = (reply) => {
           // A message may wait while the main thread computes; the worker's own clock then decides.
           if ("started" in reply) watch(timeLimitMs, timedOut(timeLimitMs));
-          else resolve(reply.verdict);
+          else if (started) resolve(reply.verdict);
+          else reject(notStarted(`(${reply.verdict.detail})`));
+          started = true;
         };
         this.#abandon = reject;
         this.#worker.postMessage(run);
@@ -161,6 +179,13 @@ class Thread {
 
 /** After anything else the thread is ended with the program. */
 const KEEPS_THREAD = new Set(["passed", "failed"]);
+
+/** No verdict about the program: the item is counted as failed, not as wrong. */
+function notStarted(how: string): ModelError {
+  return new ModelError("ERR_SANDBOX_START", `the Python of the code sandbox did not start ${how}.`, {
+    fix: "free memory or processors, or run fewer programs at once: --concurrency. The same command goes on.",
+  });
+}
 
 function crashed(detail: string): ProgramVerdict {
   return { outcome: "crashed", detail, output: "", seconds: 0 };
