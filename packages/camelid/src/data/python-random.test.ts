@@ -58,3 +58,15 @@ test("weighted choice follows bisect-right on cumulative weights", () => {
   expect(weightedIndex([0.2, 0.3, 0.4], 0.5)).toBe(1); // 0.5 * 0.4 = 0.2 is past the first weight
   expect(weightedIndex([0.2, 0.3, 0.4], 0.999999)).toBe(2);
 });
+
+test("a text is a seed as Python makes one of it", () => {
+  // random.Random("a").random() ..., printed by CPython 3.11
+  const two = (seed: string) => {
+    const random = new PythonRandom(seed);
+    return [random.random(), random.random()];
+  };
+  expect(two("is_switched_outputsWhat is up?0")).toEqual([0.11395369932497368, 0.6554530989396712]);
+  expect(two("a")).toEqual([0.2720295377534757, 0.06733663088629693]);
+  expect(two("")).toEqual([0.9602256525641875, 0.595411957851699]);
+  expect(two("ünï".repeat(50))).toEqual([0.9957296996817514, 0.21711105936800512]);
+});

@@ -5,6 +5,8 @@
  * MT19937 seeded through `init_by_array([seed])`; 53-bit doubles; `_randbelow` by rejection.
  * @see CPython `Lib/random.py`, `Modules/_randommodule.c`; vectors in spec 1.3 and python-random.test.ts
  */
+import { createHash } from "node:crypto";
+
 const N = 624;
 const M = 397;
 
@@ -12,8 +14,15 @@ export class PythonRandom {
   readonly #state = new Uint32Array(N);
   #index = N;
 
-  /** @param seed non-negative integer below 2^53; Python feeds its 32-bit words, lowest first, to `init_by_array`. */
-  constructor(seed: number) {
+  /**
+   * @param seed non-negative integer below 2^53, or a text: Python takes its UTF-8 bytes and their SHA-512 as one big number.
+   * Its 32-bit words, lowest first, go to `init_by_array`.
+   */
+  constructor(seed: number | string) {
+    if (typeof seed === "string") {
+      this.#seedByArray(wordsOf(seed));
+      return;
+    }
     if (!Number.isSafeInteger(seed) || seed < 0)
       throw new RangeError(`seed ${seed} is not an integer in [0, 2^53)`);
     const high = Math.floor(seed / 2 ** 32);
@@ -116,6 +125,20 @@ export class PythonRandom {
     }
     this.#index = 0;
   }
+}
+
+/** `int.from_bytes(text + sha512(text), "big")` in 32-bit words, lowest first, without leading zeros. */
+function wordsOf(text: string): number[] {
+  const bytes = Buffer.from(text, "utf8");
+  const all = Buffer.concat([bytes, createHash("sha512").update(bytes).digest()]);
+  const words: number[] = [];
+  for (let end = all.length; end > 0; end -= 4) {
+    let word = 0;
+    for (let i = Math.max(0, end - 4); i < end; i++) word = word * 256 + all[i]!;
+    words.push(word);
+  }
+  while (words.length > 1 && words.at(-1) === 0) words.pop();
+  return words;
 }
 
 /**
