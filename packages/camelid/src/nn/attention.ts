@@ -1,10 +1,12 @@
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import type { PackedRows } from "./packed-rows.js";
+import { varlenAttention } from "./varlen-attention.js";
 
 /**
  * Causal attention inside each row of a packed stretch. With fewer key-value heads than query heads, query head h reads
- * key-value head floor(h * kvHeads / heads). Rows are attended one by one, so no work is spent on masked pairs of rows.
+ * key-value head floor(h * kvHeads / heads). No work is spent on masked pairs of rows: on CUDA one kernel knows the rows'
+ * borders, elsewhere rows are attended one by one.
  * @param query  [tokens, heads, headDim]
  * @param key    [tokens, kvHeads, headDim]
  * @param value  [tokens, kvHeads, headDim]
@@ -16,10 +18,12 @@ export function packedAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  { lengths, branches }: Pick<PackedRows, "lengths" | "branches">,
+  { lengths, branches, borders }: Pick<PackedRows, "lengths" | "branches" | "borders">,
   window = Number.POSITIVE_INFINITY,
 ): Tensor {
   if (branches !== undefined) return branchedAttention(query, key, value, branches, window);
+  const together = varlenAttention(query, key, value, lengths, { borders, window });
+  if (together !== undefined) return together;
   let start = 0;
   const parts = attentionRuns(lengths, canFuse(query), window).map((run) => {
     const count = run.reduce((sum, length) => sum + length, 0);

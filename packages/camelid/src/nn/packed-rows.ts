@@ -4,6 +4,7 @@
  */
 import type { Device, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { rowBorders } from "./varlen-attention.js";
 
 export interface PackedRows {
   /** [tokens] int64 */
@@ -14,6 +15,8 @@ export interface PackedRows {
   branches?: readonly { prefix: number; rests: readonly number[] }[];
   /** [tokens] int64: place of each token in its own row. */
   positions: Tensor;
+  /** On CUDA: `rowBorders` of the lengths, for the kernels. */
+  borders?: Tensor;
 }
 
 /**
@@ -40,6 +43,7 @@ export function packRows(
     inputIds: torch.tensor(ids, { device }),
     lengths,
     positions: torch.tensor(positions, { device }),
+    ...(device.startsWith("cuda") ? { borders: rowBorders(lengths, device) } : {}),
   };
 }
 
