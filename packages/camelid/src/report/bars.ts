@@ -75,15 +75,20 @@ export interface Bar {
   /** What stands at the end of the bar; the number unless given. */
   text?: string;
   color?: number;
+  /** Drawn as a whisker over the bar's end. */
+  interval?: readonly [low: number, high: number];
 }
 
 /** Named values as horizontal bars, longest = `max` (the largest value unless given). */
 export function barChart({ title, unit, bars, max }: BarChartOptions): Html {
   const full = max ?? Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE);
   return html`<figure><figcaption><b>${title}</b>${unit !== undefined && html`<span class="unit">${unit}</span>`}</figcaption>
-<div class="hbars">${bars.map(({ name, value, text, color = 1 }) => {
-    const width = percent(Math.min(1, Math.max(0, value / full)));
-    return html`<div><span class="name">${name}</span><span class="track"><span class="bar c${color}" style="width:${width}"></span></span><span class="value">${text ?? numberText(value)}</span></div>`;
+<div class="hbars">${bars.map(({ name, value, text, color = 1, interval }) => {
+    const share = (of: number) => Math.min(1, Math.max(0, of / full));
+    const whisker =
+      interval !== undefined &&
+      html`<span class="whisker" style="left:${percent(share(interval[0]))};width:${percent(share(interval[1]) - share(interval[0]))}"></span>`;
+    return html`<div><span class="name">${name}</span><span class="track"><span class="bar c${color}" style="width:${percent(share(value))}"></span>${whisker}</span><span class="value">${text ?? numberText(value)}</span></div>`;
   })}</div></figure>`;
 }
 

@@ -42,6 +42,10 @@ figcaption .unit { color: var(--soft); }
 .hbars > div { display: grid; grid-template-columns: subgrid; grid-column: 1 / -1; align-items: center; }
 .hbars .name { overflow-wrap: anywhere; }
 .hbars .bar { display: block; height: 0.72em; border-radius: 1px 2px 2px 1px; background: var(--c); min-width: 1px; }
+.hbars .track { position: relative; }
+.hbars .whisker { position: absolute; top: 50%; height: 0; border-top: 1.5px solid var(--ink); opacity: 0.75; }
+.hbars .whisker::before, .hbars .whisker::after { content: ""; position: absolute; top: -0.3em; height: 0.5em; border-left: 1.5px solid var(--ink); }
+.hbars .whisker::after { right: 0; }
 .hbars .value { text-align: right; color: var(--soft); }
 @media (max-width: 34rem) {
   .hbars { grid-template-columns: minmax(0, 1fr) max-content; row-gap: 0.5rem; }

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { chartCss } from "./chart-css.js";
 import { type Html, type HtmlValue, html, trustedMarkup } from "./html.js";
+import { itemBrowserCss } from "./item-browser.js";
 import { pageScript } from "./page-script.js";
+import { radarCss } from "./radar.js";
 import { themeCss } from "./theme.js";
 import { tokenCss } from "./token-strip.js";
 
@@ -64,7 +66,7 @@ export function section({ heading, note, body }: SectionOptions): Html {
 
 const hash = createHash("sha256").update(pageScript).digest("base64");
 const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
-const styles = trustedMarkup(`<style>${themeCss}${chartCss}${tokenCss}</style>`);
+const styles = trustedMarkup(`<style>${themeCss}${chartCss}${tokenCss}${radarCss}${itemBrowserCss}</style>`);
 const script = trustedMarkup(`<script>${pageScript}</script>`);
 const themeButton = trustedMarkup(
   '<button id="theme" type="button" aria-label="Switch between light and dark" title="Light / dark">' +
