@@ -22,9 +22,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   train: ["adapters", "parallel", "model", "nn", "data", "run", "settings", "tokenizer"],
   generate: ["adapters", "model", "nn", "tokenizer", "data"],
   eval: ["generate", "model", "nn", "data", "run", "report", "settings", "tokenizer"],
-  export: ["adapters", "model", "weights", "run", "tokenizer"],
+  export: ["adapters", "model", "nn", "weights", "run", "tokenizer", "data", "report"],
   serve: ["generate", "model", "tokenizer", "data", "run"],
-  studio: ["data", "run", "report", "settings", "tokenizer", "generate", "model", "adapters", "eval"],
+  studio: ["data", "run", "report", "settings", "tokenizer", "generate", "model", "adapters", "eval", "train"],
   demo: ["data"],
 };
 
