@@ -10,6 +10,13 @@ export interface Problem {
   /** Flag, `--set` entry, or file and line. */
   where?: string | undefined;
   fix?: string | undefined;
+  /** The dotted key it is about, where it is about one. */
+  key?: string | undefined;
+}
+
+/** Wrong settings, with every problem by itself: a form shows each at its field. */
+export class WrongSettings extends SettingsError {
+  problems: readonly Problem[] = [];
 }
 
 /** Makes one error of one or many problems. Its code is that of the problems if they agree, else `ERR_SETTINGS`. */
@@ -17,7 +24,14 @@ export function settingsError(
   problems: readonly Problem[],
   command: string,
   shape: SettingsShape,
-): SettingsError {
+): WrongSettings {
+  const error = oneError(problems, command, shape);
+  error.name = "SettingsError"; // a family has one name
+  error.problems = problems;
+  return error;
+}
+
+function oneError(problems: readonly Problem[], command: string, shape: SettingsShape): WrongSettings {
   const codes = new Set(problems.map(({ code }) => code));
   const code = codes.size === 1 ? problems[0]!.code : "ERR_SETTINGS";
   const help = `\`camelid ${command} --help\` explains each.`;
@@ -27,7 +41,7 @@ export function settingsError(
   if (problems.length === 1) {
     const { text, where, fix } = problems[0]!;
     const separator = codes.has("ERR_UNKNOWN_KEY") ? "\n" : " ";
-    return new SettingsError(code, `${text}.`, {
+    return new WrongSettings(code, `${text}.`, {
       ...(where === undefined ? {} : { where }),
       fix: indent(fix === undefined ? accepted : `${fix.replace(/[^.?]$/, "$&.")}${separator}${accepted}`),
     });
@@ -36,7 +50,7 @@ export function settingsError(
     const place = where === undefined ? "" : ` (${where})`;
     return `  - ${text}${place}${fix === undefined ? "" : `: ${fix}`}`;
   });
-  return new SettingsError(code, `${problems.length} things are wrong.\n${lines.join("\n")}`, {
+  return new WrongSettings(code, `${problems.length} things are wrong.\n${lines.join("\n")}`, {
     fix: indent(accepted),
   });
 }
@@ -53,6 +67,7 @@ export function unknownKey(
   const elsewhere = everyKey.has(key);
   return {
     code: "ERR_UNKNOWN_KEY",
+    key,
     text: elsewhere
       ? `"${key}" means nothing to \`camelid ${command}\``
       : `"${key}" is not a setting of \`camelid ${command}\``,

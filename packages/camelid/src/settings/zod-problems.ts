@@ -17,6 +17,7 @@ export function problemsOf(
       const key = [...path, name].join(".");
       return {
         code: "ERR_UNKNOWN_KEY",
+        key,
         text: `"${key}" does not go with the other settings`,
         where: place(entries.get(key)),
       };
@@ -27,7 +28,12 @@ export function problemsOf(
   const entry = entries.get(key);
   if (issue.code === "custom" || knob === undefined) {
     return [
-      { code: "ERR_INVALID_VALUE", text: `${key}: ${issue.message.replace(/\.$/, "")}`, where: place(entry) },
+      {
+        code: "ERR_INVALID_VALUE",
+        key,
+        text: `${key}: ${issue.message.replace(/\.$/, "")}`,
+        where: place(entry),
+      },
     ];
   }
   if (entry === undefined) {
@@ -35,6 +41,7 @@ export function problemsOf(
     return [
       {
         code: "ERR_MISSING_VALUE",
+        key,
         text: `${key} is missing (${meaning})`,
         fix: `give ${knob.flag} <${knob.placeholder}>`,
       },
@@ -45,6 +52,7 @@ export function problemsOf(
   return [
     {
       code: "ERR_INVALID_VALUE",
+      key,
       text: `${key}: expected ${knob.accepts}, got ${excerpt(entry.value)}`,
       where: place(entry),
       fix: choice ? `did you mean "${choice}"?` : undefined,

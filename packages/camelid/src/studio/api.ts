@@ -286,3 +286,135 @@ export interface SqlReply {
   more: boolean;
   ms: number;
 }
+
+/** Asks a model for an answer; the reply is a stream of {@link AnswerPiece}, one JSON object a line. */
+export interface AnswerRequest {
+  model: string;
+  messages: { role: "system" | "user" | "assistant"; content: string }[];
+  maxNewTokens: number;
+  temperature: number;
+  topP: number;
+  seed: number;
+}
+
+export type AnswerPiece =
+  | { kind: "loading" }
+  | { kind: "text"; text: string }
+  | { kind: "done"; finishReason: string; tokens: number; ms: number; loadMs: number }
+  | { kind: "error"; error: ApiError["error"] };
+
+/** Two models answer one prompt; the stream says only which side speaks. */
+export interface RoundRequest extends Omit<AnswerRequest, "model"> {
+  models: [string, string];
+}
+
+export type RoundPiece = { kind: "round"; round: string } | (AnswerPiece & { side: "left" | "right" });
+
+export type Choice = "left" | "right" | "tie" | "both-bad";
+
+export interface VoteReply {
+  left: string;
+  right: string;
+  vote: Vote;
+}
+
+/** One line of votes.jsonl. */
+export interface Vote {
+  id: string;
+  time: string;
+  messages: { role: string; content: string }[];
+  a: { model: string; text: string; finishReason: string };
+  b: { model: string; text: string; finishReason: string };
+  /** Which of the two stood on the left. */
+  left: "a" | "b";
+  winner: "a" | "b" | "tie" | "both-bad";
+  decoding: { maxNewTokens: number; temperature: number; topP: number; seed: number };
+}
+
+export interface VotesReply {
+  votes: Vote[];
+  pairings: Pairing[];
+  /** Votes that make a pair: decided, and the answers differ. */
+  pairs: number;
+  notes: string[];
+  file: string;
+}
+
+/** What was voted between two models. */
+export interface Pairing {
+  a: string;
+  b: string;
+  wins: number;
+  losses: number;
+  ties: number;
+  bothBad: number;
+  /** Share of decided votes that `a` won, with Wilson's 95 % interval; null without any. */
+  rate: number | null;
+  interval: [number, number] | null;
+  /** The same after each decided vote. */
+  course: { votes: number; rate: number; low: number; high: number }[];
+}
+
+export interface ExportReply {
+  id: string;
+  path: string;
+  pairs: number;
+  leftOut: { ties: number; same: number };
+}
+
+/** A recipe as a form: what the command line takes, from the same schema. */
+export interface RecipeForm {
+  name: string;
+  resumable: boolean;
+  presets: { name: string; values: Record<string, string> }[];
+  groups: { name: string; knobs: FormKnob[] }[];
+}
+
+export interface FormKnob {
+  key: string;
+  flag: string;
+  help: string;
+  accepts: string;
+  required: boolean;
+  /** As it would be typed; null where there is none. */
+  default: string | null;
+  input: "text" | "number" | "boolean" | "choice";
+  choices: string[];
+  /** The key is one of a group that may be off as a whole: `lora`. */
+  group: string | null;
+}
+
+/** Values as typed; keys left out keep what preset or default say. */
+export interface LaunchRequest {
+  recipe: string;
+  preset: string | null;
+  values: Record<string, string>;
+  /** Id of a run to go on with; its settings are kept but for `values`. */
+  resume: string | null;
+}
+
+export interface LaunchCheck {
+  problems: { key: string | null; text: string; fix: string | null }[];
+  effective: { key: string; value: string; origin: string }[];
+  /** The same on the command line. */
+  command: string;
+}
+
+export interface LaunchState {
+  id: string;
+  command: string;
+  out: string;
+  /** Id of the run folder, once it is there. */
+  run: string | null;
+  running: boolean;
+  exitCode: number | null;
+  log: string;
+}
+
+/** What can be chosen in the form, with the paths that the command takes. */
+export interface LaunchChoices {
+  models: { id: string; path: string }[];
+  data: { id: string; path: string; kind: RowKind }[];
+  /** Where new runs are suggested. */
+  out: string;
+}

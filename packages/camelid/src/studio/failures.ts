@@ -1,5 +1,6 @@
 /** Errors on their way to the browser: ours whole, others by their message only. */
 import type { Context } from "hono";
+import { z } from "zod";
 import { CamelidError } from "../errors.js";
 import type { ApiError } from "./api.js";
 
@@ -9,6 +10,13 @@ export class NotFound extends Error {}
 export function reply(error: unknown, context: Context): Response {
   if (error instanceof NotFound) {
     return context.json({ error: { code: "ERR_STUDIO_NOT_FOUND", message: error.message } }, 404);
+  }
+  if (error instanceof z.ZodError) {
+    const issues = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+    return context.json({ error: { code: "ERR_STUDIO_REQUEST", message: issues.join("; ") } }, 400);
+  }
+  if (error instanceof SyntaxError) {
+    return context.json({ error: { code: "ERR_STUDIO_REQUEST", message: "the request is not JSON." } }, 400);
   }
   return context.json({ error: errorBody(error) }, error instanceof CamelidError ? 422 : 500);
 }

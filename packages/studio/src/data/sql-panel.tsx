@@ -5,6 +5,8 @@ import { useEvery, useLoad } from "../hooks.ts";
 import { Failure } from "../parts/blocks.tsx";
 import { link } from "../router.tsx";
 
+const NUMERIC = /INT|DOUBLE|FLOAT|DECIMAL/;
+
 const EXAMPLES = [
   {
     name: "rows and words by source",
@@ -142,7 +144,7 @@ function Answer({ id, of: { columns, rows } }: { id: string; of: SqlReply }) {
         <thead>
           <tr>
             {columns.map(({ name, type }) => (
-              <th key={name} title={type}>
+              <th key={name} title={type} class={NUMERIC.test(type) ? "num" : ""}>
                 {name}
               </th>
             ))}

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { SettingsError } from "../../errors.js";
 import { Interrupt } from "../../run/interrupt.js";
 import { startStudio } from "../../studio/server.js";
+import { builtRecipeNames, loadBuiltRecipe } from "../load-recipe.js";
 
 interface StudioFlags {
   port: number;
@@ -23,7 +25,7 @@ export function command(): Command {
 }
 
 async function serve(roots: string[], { port, open }: StudioFlags): Promise<void> {
-  await using studio = await startStudio({ roots, port });
+  await using studio = await startStudio({ roots, port, launching });
   process.stdout.write(
     `Studio over ${roots.join(", ")}\n  ${studio.url}\nCtrl+C ends it; training that it started goes on.\n`,
   );
@@ -31,6 +33,13 @@ async function serve(roots: string[], { port, open }: StudioFlags): Promise<void
   using interrupt = new Interrupt({ say: () => {} });
   await new Promise((resolve) => interrupt.signal.addEventListener("abort", resolve));
 }
+
+/** Runs are started as a person would: with the program that is running now. */
+const launching = {
+  program: [process.execPath, fileURLToPath(new URL("../main.js", import.meta.url))] as const,
+  recipes: builtRecipeNames().filter((name) => name !== "mix"),
+  load: (recipe: string) => loadBuiltRecipe(recipe),
+};
 
 /** Best effort: on a machine without a desktop the address stands on the terminal. */
 function openBrowser(url: string): void {

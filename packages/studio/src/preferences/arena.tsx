@@ -1,0 +1,228 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type ApiError, type Catalog, type Choice, get, post, type RoundPiece, RequestFailed, type VoteReply, type VotesReply } from "../api.ts";
+import { DecodingFields, useDecoding } from "../chat/decoding.tsx";
+import { ModelChoice, modelName } from "../chat/model-choice.tsx";
+import { count, percent } from "../format.ts";
+import { useKept } from "../hooks.ts";
+import { Failure } from "../parts/blocks.tsx";
+import { link, type Route, setQuery } from "../router.tsx";
+import { streamLines } from "../stream.ts";
+
+interface Answer {
+  text: string;
+  note: string;
+  done: boolean;
+  error?: ApiError["error"];
+}
+
+const NOTHING: Answer = { text: "", note: "", done: false };
+type Phase = "ask" | "answering" | "vote" | "told";
+
+/** Two models answer blind; a click or a key says which is better. */
+export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; route: Route; onVote: () => void; votes: VotesReply | undefined }) {
+  const known = (id: string | null) => (catalog.models.some((model) => model.id === id) ? id! : undefined);
+  const a = known(route.query.get("a")) ?? catalog.models[0]?.id ?? "";
+  const b = known(route.query.get("b")) ?? catalog.models.find(({ id }) => id !== a)?.id ?? "";
+  const [decoding, setDecoding] = useDecoding("arena", "0.8");
+  const [source, keepSource] = useKept("arena-prompts", "");
+  const [prompt, setPrompt] = useState("");
+  const [phase, setPhase] = useState<Phase>("ask");
+  const [answers, setAnswers] = useState<Record<"left" | "right", Answer>>({ left: NOTHING, right: NOTHING });
+  const [told, setTold] = useState<VoteReply>();
+  const [failed, setFailed] = useState<RequestFailed>();
+  const round = useRef("");
+  const stopper = useRef<AbortController | undefined>(undefined);
+
+  const play = async (text: string) => {
+    if (text.trim() === "" || a === "" || b === "") return;
+    const shown = { left: { ...NOTHING }, right: { ...NOTHING } };
+    setTold(undefined);
+    setFailed(undefined);
+    setAnswers(shown);
+    setPhase("answering");
+    stopper.current = new AbortController();
+    try {
+      // Another seed each round, so that a prompt asked twice is answered twice.
+      const seed = decoding.seed + Math.floor(Math.random() * 1e6);
+      const body = { models: [a, b], messages: [{ role: "user", content: text }], ...decoding, seed };
+      for await (const piece of streamLines<RoundPiece>("preferences/rounds", body, stopper.current.signal)) {
+        if (piece.kind === "round") round.current = piece.round;
+        else shown[piece.side] = after(shown[piece.side], piece);
+        setAnswers({ ...shown });
+      }
+      setPhase(shown.left.error || shown.right.error ? "ask" : "vote");
+    } catch (error) {
+      if (error instanceof RequestFailed) setFailed(error);
+      setPhase("ask");
+    }
+  };
+  const vote = async (choice: Choice) => {
+    if (phase !== "vote") return;
+    setPhase("told");
+    try {
+      setTold(await post<VoteReply>("preferences/votes", { round: round.current, choice }));
+      onVote();
+    } catch (error) {
+      if (error instanceof RequestFailed) setFailed(error);
+      setPhase("ask");
+    }
+  };
+  const next = async () => {
+    if (source === "") {
+      setPhase("ask");
+      setPrompt("");
+      return;
+    }
+    const { prompt: drawn } = await get<{ prompt: string }>("preferences/prompt", { data: source });
+    setPrompt(drawn);
+    void play(drawn);
+  };
+  useVoteKeys(phase, (choice) => void vote(choice), () => void next());
+  if (catalog.models.length < 2) {
+    return <p class="empty">The arena needs two models in these folders: a base and a checkpoint of a run, or two checkpoints.</p>;
+  }
+  const data = [...catalog.mixes.map(({ id, name }) => ({ id, name })), ...catalog.files.map(({ id }) => ({ id, name: id }))];
+  return (
+    <div data-own-digits={phase === "vote" ? "true" : "false"}>
+      <div class="fields">
+        <ModelChoice label="Between" catalog={catalog} value={a} onChange={(id) => setQuery({ a: id })} />
+        <ModelChoice label="and" catalog={catalog} value={b} onChange={(id) => setQuery({ b: id })} />
+        <label>
+          Prompts from
+          <select value={source} onChange={(event) => keepSource(event.currentTarget.value)}>
+            <option value="">what I type</option>
+            {data.map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <DecodingFields of={decoding} onChange={setDecoding} />
+      <div class="composer top">
+        <textarea
+          aria-label="Prompt"
+          rows={2}
+          placeholder={source === "" ? "A prompt for both. Enter asks." : "Enter asks; or take one from the data."}
+          value={prompt}
+          onInput={(event) => setPrompt(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || event.shiftKey) return;
+            event.preventDefault();
+            void play(prompt);
+          }}
+        />
+        {phase === "answering" ? (
+          <button type="button" onClick={() => stopper.current?.abort()}>
+            Stop
+          </button>
+        ) : (
+          <>
+            <button type="button" class="main" disabled={prompt.trim() === "" || a === b} onClick={() => void play(prompt)}>
+              Ask both
+            </button>
+            {source !== "" && (
+              <button type="button" onClick={() => void next()}>
+                From the data
+              </button>
+            )}
+          </>
+        )}
+      </div>
+      {a === b && <p class="soft">Choose two different models.</p>}
+      {failed && <Failure of={failed} />}
+      {(phase !== "ask" || answers.left.error || answers.right.error) && (
+        <>
+          <div class="sides arena">
+            {(["left", "right"] as const).map((side) => (
+              <Side key={side} side={side} answer={answers[side]} told={told} phase={phase} />
+            ))}
+          </div>
+          <VoteBar phase={phase} onVote={(choice) => void vote(choice)} onNext={() => void next()} hasSource={source !== ""} />
+        </>
+      )}
+      {votes && told && <Standing votes={votes} a={a} b={b} />}
+    </div>
+  );
+}
+
+function after(answer: Answer, piece: Exclude<RoundPiece, { kind: "round" }>): Answer {
+  switch (piece.kind) {
+    case "loading":
+      return { ...answer, note: "loading" };
+    case "text":
+      return { ...answer, text: answer.text + piece.text, note: "" };
+    case "done":
+      return { ...answer, done: true, note: piece.finishReason === "length" ? "cut at the limit" : "" };
+    case "error":
+      return { ...answer, done: true, error: piece.error };
+  }
+}
+
+function Side({ side, answer, told, phase }: { side: "left" | "right"; answer: Answer; told: VoteReply | undefined; phase: Phase }) {
+  const won = told && told.vote.winner === (side === "left" ? told.vote.left : told.vote.left === "a" ? "b" : "a");
+  return (
+    <section class={`answer${won ? " won" : ""}`} aria-label={`Answer on the ${side}`} aria-busy={phase === "answering" && !answer.done}>
+      <h3>
+        {told ? modelName(told[side]) : side === "left" ? "Left" : "Right"}
+        {won && <small>preferred</small>}
+      </h3>
+      <p class="words">{answer.text === "" ? <span class="soft">{answer.done ? "(nothing)" : answer.note || "…"}</span> : answer.text}</p>
+      {answer.done && answer.note !== "" && <small class="soft">{answer.note}</small>}
+      {answer.error && <Failure of={{ message: answer.error.message, body: answer.error }} />}
+    </section>
+  );
+}
+
+const CHOICES: { choice: Choice; name: string; key: string }[] = [
+  { choice: "left", name: "Left is better", key: "1" },
+  { choice: "tie", name: "Equally good", key: "2" },
+  { choice: "both-bad", name: "Both bad", key: "3" },
+  { choice: "right", name: "Right is better", key: "4" },
+];
+
+function VoteBar({ phase, onVote, onNext, hasSource }: { phase: Phase; onVote: (choice: Choice) => void; onNext: () => void; hasSource: boolean }) {
+  return (
+    <div class="vote-bar" role="group" aria-label="Which is better?">
+      {phase === "told" ? (
+        <button type="button" class="main" onClick={onNext}>
+          {hasSource ? "Next prompt" : "Another prompt"} <kbd>N</kbd>
+        </button>
+      ) : (
+        CHOICES.map(({ choice, name, key }) => (
+          <button type="button" key={choice} disabled={phase !== "vote"} onClick={() => onVote(choice)}>
+            {name} <kbd>{key}</kbd>
+          </button>
+        ))
+      )}
+    </div>
+  );
+}
+
+function Standing({ votes, a, b }: { votes: VotesReply; a: string; b: string }) {
+  const pairing = votes.pairings.find((one) => [one.a, one.b].includes(a) && [one.a, one.b].includes(b));
+  if (pairing === undefined || pairing.rate === null || pairing.interval === null) return null;
+  return (
+    <p class="standing" role="status">
+      {modelName(pairing.a)} has won <b>{percent(pairing.rate, 0)}</b> of {count(pairing.wins + pairing.losses)} decided votes against {modelName(pairing.b)} (95 % interval {percent(pairing.interval[0], 0)} to{" "}
+      {percent(pairing.interval[1], 0)}). <a href={link("preferences", "", { tab: "votes" })}>{count(votes.pairs)} pairs collected</a>
+    </p>
+  );
+}
+
+function useVoteKeys(phase: Phase, vote: (choice: Choice) => void, next: () => void): void {
+  const latest = useRef({ phase, vote, next });
+  latest.current = { phase, vote, next };
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (/^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+      const { phase: now, vote: choose, next: go } = latest.current;
+      const choice = now === "vote" ? CHOICES.find(({ key }) => key === event.key)?.choice : undefined;
+      if (choice !== undefined) choose(choice);
+      else if (now === "told" && event.key.toLowerCase() === "n") go();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}
