@@ -14,6 +14,7 @@ import {
   accumulateDpo,
   adamw,
   adaptersOffReference,
+  announceChecks,
   announceStart,
   checkMethod,
   checkReferenceSetting,
@@ -21,6 +22,7 @@ import {
   checkStartsAtReference,
   checkVocabulary,
   describeEffects,
+  describeLeftOut,
   describePairs,
   describePlan,
   effectiveChatTemplate,
@@ -44,6 +46,8 @@ import {
   pairTokens,
   planSteps,
   preferenceEffects,
+  preflightPairPasses,
+  preflightPairs,
   prepareMachine,
   promptsToWatch,
   quantizeKnobs,
@@ -79,6 +83,7 @@ export const settings = z.strictObject({
   }),
   out: knobs.out,
   onBad: knobs.onBad,
+  preflight: knobs.preflight,
   beta: knobs.beta,
   lossType: knobs.lossType,
   labelSmoothing: knobs.labelSmoothing,
@@ -139,6 +144,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   const prompts = await promptsToWatch(settings, asked, tokenizer, longestRow);
   const plan = planSteps(watch.trained.length, settings);
   const { totalSteps, numRows, sequencesPerStep } = plan;
+  const learningRate = learningRateSchedule({ ...settings, totalSteps });
+  const dataChecks = await preflightPairs(data, tokenizer, plan, learningRate, settings, start);
 
   // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
   let reference = settings.reference === "stored" ? await storedLogps() : undefined;
@@ -151,10 +158,17 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   reference ??= adaptersOffReference(model, settings);
   const trained = trainedWeights(model, lora, start, quantize); // every weight, or adapters on frozen ones
+  const passChecks = await preflightPairPasses(
+    model,
+    trained.parameters,
+    tokenizer,
+    watch.trained,
+    settings,
+    start,
+  );
   if (start.step === 0) checkStartsAtReference(model, reference, watch.trained, settings);
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
-  const learningRate = learningRateSchedule({ ...settings, totalSteps });
 
   // 5. Train. The seed and the step alone decide which pairs come; how they are split and packed changes nothing.
   // Read now, because the folder may be gone when the model is saved.
@@ -166,9 +180,15 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   using rounding = watchRounding(trained.parameters, optimizer, settings, run);
   const extent = { start: start.step, total: totalSteps };
   using progress = new Progress({ label: "dpo", unit: "step", ...extent, mode: context.output });
-  progress.print(
-    [describePairs(data), describePlan(plan, settings), ...announceStart(start, run)].join("\n"),
-  );
+  const checks = announceChecks([...dataChecks, ...passChecks], run, context);
+  const opening = [
+    describePairs(data),
+    describePlan(plan, settings),
+    ...checks,
+    ...announceStart(start, run),
+  ];
+  progress.print(opening.join("\n"));
+  if (data.skipped.length > 0) run.writeFile("left-out.txt", describeLeftOut(data.skipped));
 
   using profiler = stepProfiler(settings, extent, run, machine.device);
 

@@ -11,6 +11,7 @@ type DpoPreset = Preset<typeof settings>;
 export function tulu2Dpo(): DpoPreset {
   return {
     onBad: "error",
+    preflight: true,
     beta: 0.1,
     lossType: "dpo",
     labelSmoothing: 0,

@@ -118,7 +118,7 @@ export { accumulateDpo } from "./train/accumulate-dpo.js";
 export { checkMethod } from "./train/check-settings.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
-export { describePairs } from "./train/describe-pairs.js";
+export { describeLeftOut, describePairs } from "./train/describe-pairs.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
 export { locateNaN } from "./train/locate-nan.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
@@ -139,6 +139,7 @@ export {
   preflight,
   preflightChecks,
 } from "./train/preflight/preflight.js";
+export { preflightPairPasses, preflightPairs } from "./train/preflight/preflight-pairs.js";
 export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
 export {
   adaptersOffReference,

@@ -7,6 +7,7 @@ import { rowsFingerprint } from "./fingerprint.js";
 import { type PreferenceRow, readPreferences } from "./read-preferences.js";
 import { IGNORE_INDEX, type RenderedRow, type RenderOptions, renderConversations } from "./render.js";
 import { trainedRuns } from "./render-checks.js";
+import type { SampledRow } from "./row-checks.js";
 
 /** Two rows that begin with the same prompt. Only the last answer of each carries labels. */
 export interface PairRow {
@@ -28,6 +29,10 @@ export interface PairRows {
   account: PairAccount[];
   /** Pairs that could not be used, with the reason; empty unless such rows are skipped. */
   skipped: DataError[];
+  /** Pairs whose preferred answer is longer than maxSeqLen and loses its end, as people find them: "pairs.jsonl line 7". */
+  chosenCut: string[];
+  /** Whole sides of pairs from all over the file with what they were made of: preflight looks at them. */
+  sample: SampledRow[];
 }
 
 /** What became of one source's pairs. */
@@ -65,6 +70,8 @@ export async function readPairRows(
   const accounts = new Map<string, PairAccount>();
   const pairs: PairRow[] = [];
   const lost: DataError[] = [];
+  const chosenCut: string[] = [];
+  const kept: number[] = [];
   rows.forEach((row, i) => {
     const whole = pairSides(row, rendered[2 * i]!, rendered[2 * i + 1]!);
     const pair = cutPair(whole, maxSeqLen);
@@ -73,12 +80,27 @@ export async function readPairRows(
       return;
     }
     pairs.push(pair);
+    kept.push(2 * i, 2 * i + 1);
+    if (whole.chosen.inputIds.length > maxSeqLen) chosenCut.push(whole.where);
     addTo(accounts, pair, longest(whole) > maxSeqLen);
   });
   if (lost.length > 0 && (onBad === "error" || pairs.length === 0)) throw cutError(file, lost, maxSeqLen);
   const tokenRows = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
   const fingerprint = { file, rows: pairs.length, sha256: rowsFingerprint(tokenRows) };
-  return { pairs, fingerprint, account: [...accounts.values()], skipped: [...skipped, ...lost] };
+  const sample = spread(kept, SAMPLED_SIDES).map((i) => ({ row: rendered[i]!, conversation: sides[i]! }));
+  return {
+    ...{ pairs, fingerprint, chosenCut, sample },
+    ...{ account: [...accounts.values()], skipped: [...skipped, ...lost] },
+  };
+}
+
+/** Checks decode every token; so many sides from all over the file say as much as all. */
+const SAMPLED_SIDES = 200;
+
+/** At most `count` of the items, evenly spaced; an odd distance takes both kinds of side. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  const step = Math.floor(items.length / count) | 1;
+  return items.length <= count ? [...items] : items.filter((_, i) => i % step === 0).slice(0, count);
 }
 
 type Joined = PairRow & { where: string };

@@ -13,8 +13,13 @@ export function describePairs({ account, skipped }: Pick<PairRows, "account" | "
   }
   if (skipped.length > 0)
     lines.push(
-      `${skipped.length} pairs are left out because they cannot be used; the first:`,
+      `${skipped.length} pairs are left out because they cannot be used (left-out.txt); the first:`,
       skipped[0]!.format(),
     );
   return lines.join("\n");
+}
+
+/** Every pair that is left out, with its line and its reason: the file `left-out.txt` of a run. */
+export function describeLeftOut(skipped: PairRows["skipped"]): string {
+  return skipped.map(({ code, where, message }) => `${where ?? ""}\t${code}\t${message}\n`).join("");
 }

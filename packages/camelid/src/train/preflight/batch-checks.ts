@@ -16,7 +16,7 @@ import { LossMeter } from "../loss-meter.js";
 export const BATCH_CHECK_PASSES = 1 + 1 + 1 + 3 * 3;
 
 /** What a different order of the same sums may change: mean loss of a row, in nats; gradient, as a share of its norm. */
-function tolerances(dtype: DType): { loss: number; gradient: number } {
+export function tolerances(dtype: DType): { loss: number; gradient: number } {
   switch (dtype) {
     case "float32":
     case "float64":
@@ -165,7 +165,7 @@ function stepOf(
   }
 }
 
-function gradientOf(parameter: Tensor): Float32Array {
+export function gradientOf(parameter: Tensor): Float32Array {
   using _ = torch.tensorScope();
   const gradient = parameter.grad?.to({ dtype: "float32" });
   return (gradient?.toTypedArray() ?? new Float32Array()) as Float32Array;
@@ -175,7 +175,7 @@ function gradientOf(parameter: Tensor): Float32Array {
  * The smallest vector and the smallest matrix that got a gradient: everything after them in the model has a part in it. (The
  * first matrices of fresh adapters get none, because the second are zero.)
  */
-function namesToWatch(parameters: ReadonlyMap<string, Tensor>): string[] {
+export function namesToWatch(parameters: ReadonlyMap<string, Tensor>): string[] {
   const smallestFirst = [...parameters].sort(([, a], [, b]) => a.numel - b.numel);
   const hasGradient = ([, parameter]: [string, Tensor]) => gradientOf(parameter).some((value) => value !== 0);
   const vector = smallestFirst.filter(([, { ndim }]) => ndim === 1).find(hasGradient);
@@ -184,7 +184,7 @@ function namesToWatch(parameters: ReadonlyMap<string, Tensor>): string[] {
 }
 
 /** Largest relative distance of the gradients; NaN counts as infinitely far. */
-function distance(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): number {
+export function distance(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): number {
   let largest = a.size === b.size ? 0 : Number.POSITIVE_INFINITY;
   for (const [key, values] of b) {
     const others = a.get(key)!;

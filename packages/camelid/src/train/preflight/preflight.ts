@@ -108,20 +108,20 @@ async function passChecks(
 }
 
 /** @returns how many tokens the sample may have so that all passes over it fit into `seconds` */
-function tokensWithin(seconds: number, secondsPerToken: number): number {
-  return Math.min(MOST_TOKENS, Math.floor(seconds / secondsPerToken / (1 + BATCH_CHECK_PASSES)));
+export function tokensWithin(seconds: number, secondsPerToken: number, passes = BATCH_CHECK_PASSES): number {
+  return Math.min(MOST_TOKENS, Math.floor(seconds / secondsPerToken / (1 + passes)));
 }
 
-const totalLength = (rows: readonly { inputIds: Int32Array }[]): number =>
+export const totalLength = (rows: readonly { inputIds: Int32Array }[]): number =>
   rows.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
-function secondsOf(action: () => unknown): number {
+export function secondsOf(action: () => unknown): number {
   const started = performance.now();
   action();
   return (performance.now() - started) / 1000;
 }
 
-const tooSlow = (seconds: number, tokens: number): Check => ({
+export const tooSlow = (seconds: number, tokens: number): Check => ({
   name: "batches",
   status: "warn",
   detail: `initial loss, packing and splits not looked at: ${tokens} tokens take ${seconds.toFixed(0)} s`,
@@ -139,8 +139,14 @@ export async function preflight(
 ): Promise<Check[]> {
   if (!input.settings.preflight || start.run.resume) return [];
   const checks = await preflightChecks(input);
+  failOnChecks(checks);
+  return checks;
+}
+
+/** @throws {DataError} ERR_PREFLIGHT naming every failed check and its fix */
+export function failOnChecks(checks: readonly Check[]): void {
   const failed = checks.filter(({ status }) => status === "fail");
-  if (failed.length === 0) return checks;
+  if (failed.length === 0) return;
   throw new DataError(
     "ERR_PREFLIGHT",
     `${failed.length} of ${checks.length} preflight checks failed; nothing was written.`,
