@@ -70,6 +70,12 @@ struct Row {
   const int32_t* blocks;
 };
 
+// Blocks lie scattered, which hides the next one from the processor's own prefetching: it is asked for while this one is used.
+template <typename T>
+CAMELID_INLINE void prefetch(const T* tile, int64_t elements) {
+  for (int64_t i = 0; i < elements; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(tile + i);
+}
+
 template <typename T>
 void storeTokens(const Pool<T>& pool, const std::vector<Row>& rows, const T* key, const T* value, int64_t layer) {
   for (const Row& row : rows) {
@@ -112,6 +118,8 @@ CAMELID_INLINE void weighValues(const Pool<T>& pool, const Row& row, int64_t lay
   for (int64_t token = firstToken; token < endToken; token += kBlockTokens) {
     const T* values = pool.at(row.blocks[token / kBlockTokens], layer, 1, head) + dimension;
     const int64_t count = std::min(kBlockTokens, endToken - token);
+    if (dimension == 0 && token + kBlockTokens < endToken)
+      prefetch(pool.at(row.blocks[token / kBlockTokens + 1], layer, 1, head), kBlockTokens * pool.lanes);
     for (int64_t t = 0; t < count; t++) {
       Lanes value[C];
 #pragma GCC unroll 4
@@ -188,6 +196,8 @@ void attendTask(const Pool<T>& pool, const Row& row, const T* query, T* output, 
   }
   for (int64_t token = firstToken; token < endToken; token += kBlockTokens) {
     const T* keys = pool.at(row.blocks[token / kBlockTokens], layer, 0, head);
+    if (token + kBlockTokens < endToken)
+      prefetch(pool.at(row.blocks[token / kBlockTokens + 1], layer, 0, head), size * kBlockTokens);
     inGroups(vectors, [&](auto q, int64_t v) {
       blockScores<q()>(&queries[v * size], keys, size, &scores[v * stretch + token - firstToken], stretch);
     });
