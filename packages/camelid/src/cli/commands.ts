@@ -54,6 +54,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/generate.js"),
   },
   {
+    name: "chat",
+    summary: "talk with a model, or with several side by side",
+    group: "Look",
+    load: () => import("./commands/chat.js"),
+  },
+  {
     name: "logprobs",
     summary: "the log-probability of every token of every row",
     group: "Look",

@@ -152,9 +152,9 @@ class Engines implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { model, ...one } of this.byName.values()) {
-      await one[Symbol.asyncDispose]();
-      model[Symbol.dispose]();
+    for (const engine of this.byName.values()) {
+      await engine[Symbol.asyncDispose]();
+      engine.model[Symbol.dispose]();
     }
   }
 }
