@@ -72,6 +72,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/eval.js"),
   },
   {
+    name: "compare",
+    summary: "two evaluations item by item: is the difference chance?",
+    group: "Look",
+    load: () => import("./commands/compare.js"),
+  },
+  {
     name: "studio",
     summary: "look at runs, mixtures and evaluations in the browser",
     group: "Look",

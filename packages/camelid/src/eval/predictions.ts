@@ -13,6 +13,8 @@ export interface ItemRecord {
   /** Why there is no verdict. */
   readonly reason: string | undefined;
   readonly upstreamScore?: number;
+  /** Of stored answers: what they were given to. */
+  readonly prompt?: string;
 }
 
 const Round = z.object({
@@ -57,7 +59,7 @@ export function predictionLine(task: string, record: ItemRecord, backend: Backen
     prompt: requests[i] === undefined ? null : shownPrompt(requests[i], backend),
     output: shownAnswer(answer, requests[i]),
   }));
-  const asked = requests[0] === undefined ? null : shownPrompt(requests[0], backend);
+  const asked = requests[0] === undefined ? (record.prompt ?? null) : shownPrompt(requests[0], backend);
   const prediction: Prediction = {
     task,
     id: item.id,

@@ -12,6 +12,8 @@ const TASKS: Readonly<Record<string, () => Promise<Task>>> = {
   tydiqa: async () => erase((await import("./tasks/tydiqa.js")).tydiqa),
   "codex-eval": async () => erase((await import("./tasks/codex-eval.js")).codexEval),
   mbpp: async () => erase((await import("./tasks/mbpp.js")).mbpp),
+  "alpaca-eval": async () => erase((await import("./tasks/alpaca-eval.js")).alpacaEval),
+  "mt-bench": async () => erase((await import("./tasks/mt-bench.js")).mtBench),
   perplexity: async () => erase((await import("./tasks/perplexity.js")).perplexity),
 };
 

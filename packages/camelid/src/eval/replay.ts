@@ -65,8 +65,12 @@ export async function replay(options: ReplayOptions): Promise<EvalOutcome> {
     if (context.signal.aborted)
       return { outcome: "interrupted", metrics: metricsOf(model, options, summaries) };
     const records = graded.map((record, i): ItemRecord => {
-      const { upstreamScore } = entries[i]!;
-      return upstreamScore === undefined ? record : { ...record, upstreamScore };
+      const { upstreamScore, prompt } = entries[i]!;
+      return {
+        ...record,
+        ...(upstreamScore === undefined ? {} : { upstreamScore }),
+        ...(prompt === undefined ? {} : { prompt }),
+      };
     });
     const key = run === UNNAMED_RUN ? task.name : `${task.name}@${run}`;
     const predictions = `${key.replaceAll(/[^\w@.-]/g, "_")}.jsonl`;
@@ -146,7 +150,9 @@ async function ownPredictions(file: ReplayFile, task: Task, context: TaskContext
     }
     // What was skipped or refused has no answers to grade.
     if (prediction.verdict === "skipped" || prediction.answers.length === 0) return [];
-    return [{ item, answers: prediction.answers as unknown as Answer[] }];
+    const { prompt } = prediction;
+    const answers = prediction.answers as unknown as Answer[];
+    return [{ item, answers, ...(prompt === null ? {} : { prompt }) }];
   });
 }
 

@@ -253,6 +253,8 @@ export interface RoleSettings {
   readonly model?: string;
   /** Environment variable with the key. */
   readonly apiKeyEnv?: string;
+  /** Dollars per million tokens in and out, for the cost counter. */
+  readonly price?: readonly [input: number, output: number];
   /** Folder where answers are kept between runs. */
   readonly cache: string;
   /** Show prompts, ask nobody. */
@@ -292,6 +294,8 @@ export interface ReplayEntry<Item extends TaskItem = TaskItem> {
   readonly item: Item;
   /** In the order `requests` would have asked, judgments included. */
   readonly answers: readonly Answer[];
+  /** What the answer was given to, as stored; for the item browser. */
+  readonly prompt?: string;
   /** The verdict stored upstream, if there is one: agreement is counted and disagreements are listed. */
   readonly upstreamScore?: number;
 }

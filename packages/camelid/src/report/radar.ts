@@ -85,7 +85,7 @@ function ariaText(title: string, axes: readonly string[], series: readonly Radar
 }
 
 export const radarCss = `
-.radar { position: relative; width: min(24rem, calc(100% - 9rem)); aspect-ratio: 1; margin: 2rem auto; font-size: 0.78rem; color: var(--soft); line-height: 1.2; }
+.radar { position: relative; width: min(24rem, calc(100% - 9rem)); aspect-ratio: 1; margin: 2rem auto 3rem; font-size: 0.78rem; color: var(--soft); line-height: 1.2; }
 .radar svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .radar svg * { vector-effect: non-scaling-stroke; }
 .radar .grid { stroke: var(--line); stroke-width: 1; fill: none; }

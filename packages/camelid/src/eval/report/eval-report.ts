@@ -172,7 +172,7 @@ function radarOf({ tasks, model }: EvalMetrics): HtmlValue {
   const published = PUBLISHED_TABLES[0]!.rows.filter(({ model: name }) => BESIDE.includes(name));
   return radar({
     title: "Beside published models",
-    axes: columns.map(({ task, name }) => (task === "toxigen" ? "ToxiGen, 100 - x" : name)),
+    axes: columns.map(({ task, name }) => (task === "toxigen" ? "non-toxic" : name)),
     series: [
       ...published.map(({ model: name, scores: values }, i) => ({
         name,

@@ -187,6 +187,7 @@ function readUpstream({ path, name, records }: ReplayFile): ReplayRun<BbhItem> {
     run: "stored",
     entries: parsed.data.outputs.map(({ input, prediction, target }, index) => ({
       item: { id: `${task}/${index}`, group: task, target, input, taskPrompt: "" },
+      prompt: input,
       answers: [{ kind: "generate", samples: [{ text: prediction, finishReason: "stop", tokens: 0 }] }],
     })),
   };

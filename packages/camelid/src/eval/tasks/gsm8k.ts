@@ -208,6 +208,7 @@ function readUpstream(file: ReplayFile): ReplayRun<Gsm8kItem>[] {
         answers: [
           { kind: "generate", samples: [{ text: solution.solution, finishReason: "stop", tokens: 0 }] },
         ],
+        prompt: row.question,
         upstreamScore: solution.is_correct ? 1 : 0,
       };
     }),
