@@ -107,7 +107,7 @@ async function runRecipe(
   using world = recipe.parallel ? joinWorld() : aloneInTheWorld();
   if (!world.isMain) mode = "silent";
   say(mode, `camelid ${name}\n${formatSettings(resolved)}`);
-  using interrupt = new Interrupt();
+  using interrupt = new Interrupt(recipe.interruptText === undefined ? {} : { text: recipe.interruptText });
   const { origins } = resolved;
   const { signal } = interrupt;
   let settings: typeof resolved.settings;

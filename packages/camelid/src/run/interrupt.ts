@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 
 export interface InterruptOptions {
-  /** Tells the user what happens next. */
+  /** What happens next, for the user. */
+  text?: string;
+  /** Tells the user. */
   say?: (text: string) => void;
   /** How to leave at once; for tests. */
   exit?: (code: number) => void;
@@ -32,6 +34,7 @@ export class Interrupt {
 
   constructor(options: InterruptOptions = {}) {
     this.#options = {
+      text: "Stopping after this step and saving.",
       say: (text) => process.stderr.write(`\n${text}\n`),
       exit: (code) => process.exit(code),
       source: process,
@@ -47,11 +50,11 @@ export class Interrupt {
   }
 
   readonly #onSignal = (): void => {
-    const { now, say, exit } = this.#options;
+    const { now, text, say, exit } = this.#options;
     if (this.#firstAt === undefined) {
       this.#firstAt = now();
       this.#controller.abort();
-      say("Stopping after this step and saving. Press Ctrl+C again to leave at once.");
+      say(`${text} Press Ctrl+C again to leave at once.`);
     } else if (now() - this.#firstAt > sameSignalMs) {
       exit(130);
     }

@@ -20,6 +20,8 @@ export interface Recipe<S extends z.ZodObject = z.ZodObject> {
   readonly resumable?: boolean;
   /** Whether `run` honours `context.world`. Without it the command has no `--nproc`, and every process is alone. */
   readonly parallel?: boolean;
+  /** What Ctrl+C does, for people, where it is not to stop after a step and save. */
+  readonly interruptText?: string;
   run(settings: z.output<S>, context: RecipeContext): Promise<RunOutcome>;
 }
 

@@ -85,8 +85,10 @@ const settings = z.strictObject({
 
 type ServeSettings = z.output<typeof settings>;
 
+const interruptText = "No new requests; those under way get up to 30 seconds.";
+
 export function command(): Command {
-  return recipeCommand("serve", { settings, presets: {}, run }).description(
+  return recipeCommand("serve", { settings, presets: {}, run, interruptText }).description(
     "Serves models over HTTP in OpenAI's words: /v1/chat/completions, /v1/completions, /v1/models; /health and /metrics beside them. Ends at Ctrl+C, after the answers under way.",
   );
 }
