@@ -111,6 +111,9 @@ function lossEffects(looks: Looks): PreferenceEffects["conversations"] {
   ];
 }
 
+/** More of them stand in the report. */
+const MOST_LANGUAGES = 6;
+
 /** The effects in a few lines of at most 80 columns, for the end of a run. */
 export function describeEffects(effects: PreferenceEffects): string {
   const { answers, pairs, conversations } = effects;
@@ -122,7 +125,9 @@ export function describeEffects(effects: PreferenceEffects): string {
         (ended.after < 1 ? `; ${percent(1 - ended.after)} cut at ${maxNewTokens}` : ""),
     );
   }
-  const rows = pairs.filter(({ language }) => language !== "all" || pairs.length > 2);
+  const rows = pairs
+    .filter(({ language }) => language !== "all" || pairs.length > 2)
+    .slice(0, MOST_LANGUAGES);
   for (const { language, pairs: count, nll, accuracy, margin } of rows) {
     const name = `${language} (${count})`.padEnd(14);
     lines.push(
