@@ -36,7 +36,10 @@ const VARIANTS = {
     words: WORDS("\\p{N}{1,3}"),
   },
   "llama-spm": { config: { model_type: "llama" }, words: undefined },
-  mistral: { config: { model_type: "mistral", sliding_window: 200, head_dim: 24 }, words: undefined },
+  mistral: {
+    config: { model_type: "mistral", sliding_window: 200, head_dim: 24, intermediate_size: 80 },
+    words: undefined,
+  },
   qwen2: { config: { model_type: "qwen2", tie_word_embeddings: true }, words: WORDS("\\p{N}") },
   qwen3: { config: { model_type: "qwen3", head_dim: 32, rope_theta: 1e6 }, words: WORDS("\\p{N}") },
   olmo2: { config: { model_type: "olmo2", rope_theta: 500_000 }, words: WORDS("\\p{N}{1,3}") },
