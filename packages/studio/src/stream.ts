@@ -2,10 +2,18 @@
 import { type ApiError, RequestFailed } from "./api.ts";
 
 export async function* streamLines<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<T> {
-  const response = await fetch(`/api/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal });
+  const response = await fetch(`/api/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
   if (!response.ok || response.body === null) {
     const failed = (await response.json().catch(() => undefined)) as ApiError | undefined;
-    throw new RequestFailed(response.status, failed?.error ?? { code: "ERR_HTTP", message: `status ${response.status}` });
+    throw new RequestFailed(
+      response.status,
+      failed?.error ?? { code: "ERR_HTTP", message: `status ${response.status}` },
+    );
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

@@ -9,6 +9,7 @@ import { Answerer } from "./answers/answerer.js";
 import { answerRoutes } from "./answers/routes.js";
 import { appFiles, studioAppFolder } from "./app-files.js";
 import { StudioContext } from "./context.js";
+import { evalRoutes } from "./evals/routes.js";
 import { NotFound, reply } from "./failures.js";
 import { guard } from "./guard.js";
 import { type Launching, launchRoutes } from "./launch/routes.js";
@@ -65,6 +66,7 @@ function apiRoutes(studio: StudioContext, answerer: Answerer, launching: Launchi
   api.get("/catalog", (context) => context.json(studio.catalog()));
   api.route("/runs", runRoutes(studio));
   api.route("/data", dataRoutes(studio));
+  api.route("/evals", evalRoutes(studio));
   api.route("/answers", answerRoutes(studio, answerer));
   api.route("/preferences", preferenceRoutes(studio, answerer));
   if (launching !== undefined) api.route("/launch", launchRoutes(studio, launching));

@@ -32,7 +32,10 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
   if (catalog.models.length === 0) {
     return (
       <Page title="Chat">
-        <p class="empty">There is no model in {catalog.roots.map(({ path }) => path).join(", ")}. Open the Studio on a folder that holds one, or train one.</p>
+        <p class="empty">
+          There is no model in {catalog.roots.map(({ path }) => path).join(", ")}. Open the Studio on a folder
+          that holds one, or train one.
+        </p>
       </Page>
     );
   }
@@ -40,7 +43,13 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
     <Page title="Chat" lead="Answers come from the trainer's own renderer and template.">
       <div class="fields">
         <ModelChoice label="Model" catalog={catalog} value={a} onChange={(id) => setQuery({ a: id })} />
-        <ModelChoice label="beside" catalog={catalog} value={b} onChange={(id) => setQuery({ b: id })} optional="nobody" />
+        <ModelChoice
+          label="beside"
+          catalog={catalog}
+          value={b}
+          onChange={(id) => setQuery({ b: id })}
+          optional="nobody"
+        />
         <button
           type="button"
           onClick={() => {
@@ -55,14 +64,26 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
       <DecodingFields of={decoding} onChange={setDecoding} />
       <details style={{ marginBottom: "1rem" }} open={system !== ""}>
         <summary class="soft">instructions (system message)</summary>
-        <textarea aria-label="System message" rows={2} value={system} onInput={(event) => keepSystem(event.currentTarget.value)} />
+        <textarea
+          aria-label="System message"
+          rows={2}
+          value={system}
+          onInput={(event) => keepSystem(event.currentTarget.value)}
+        />
       </details>
       <div class={b === "" ? "" : "sides"}>
         <Talk of={first} name={modelName(a)} />
         {b !== "" && <Talk of={second} name={modelName(b)} />}
       </div>
       <div class="composer">
-        <textarea aria-label="Message" rows={2} placeholder="Say something. Enter sends, Shift Enter starts a line." value={text} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKey} />
+        <textarea
+          aria-label="Message"
+          rows={2}
+          placeholder="Say something. Enter sends, Shift Enter starts a line."
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={onKey}
+        />
         {busy ? (
           <button
             type="button"

@@ -19,7 +19,9 @@ export function Fields(props: FieldsProps) {
     <>
       {props.recipe.groups.map(({ name, knobs }) => {
         const shown = knobs.filter(({ key }) => !props.locked.includes(key));
-        const touched = shown.filter(({ key }) => key in props.values || props.problems.some((problem) => problem.key === key));
+        const touched = shown.filter(
+          ({ key }) => key in props.values || props.problems.some((problem) => problem.key === key),
+        );
         if (shown.length === 0) return null;
         return (
           <details key={name} class="knobs" open={OPEN.has(name) || touched.length > 0}>
@@ -68,7 +70,15 @@ function Field({ knob, ...props }: FieldsProps & { knob: FormKnob }) {
           ))}
         </select>
       ) : (
-        <input {...common} type="text" inputMode={knob.input === "number" ? "decimal" : "text"} value={given ?? ""} placeholder={fallback ?? ""} list={suggestions(key, props).length > 0 ? `${id}-list` : ""} onInput={(event) => set(event.currentTarget.value)} />
+        <input
+          {...common}
+          type="text"
+          inputMode={knob.input === "number" ? "decimal" : "text"}
+          value={given ?? ""}
+          placeholder={fallback ?? ""}
+          list={suggestions(key, props).length > 0 ? `${id}-list` : ""}
+          onInput={(event) => set(event.currentTarget.value)}
+        />
       )}
       {suggestions(key, props).length > 0 && (
         <datalist id={`${id}-list`}>
@@ -91,7 +101,10 @@ function Field({ knob, ...props }: FieldsProps & { knob: FormKnob }) {
 }
 
 /** What holds when the field is left open, and who says so. */
-function fallbackOf(knob: FormKnob, { preset, effective, values }: FieldsProps): { value: string | null; origin: string } {
+function fallbackOf(
+  knob: FormKnob,
+  { preset, effective, values }: FieldsProps,
+): { value: string | null; origin: string } {
   const now = effective.find(({ key }) => key === knob.key);
   if (now !== undefined && !(knob.key in values)) return { value: now.value, origin: now.origin };
   const said = preset?.[knob.key];
@@ -102,6 +115,7 @@ function fallbackOf(knob: FormKnob, { preset, effective, values }: FieldsProps):
 function suggestions(key: string, { choices, recipe }: FieldsProps): string[] {
   if (key === "model" || key === "teacher") return choices.models.map(({ path }) => path);
   const kind = recipe.name === "dpo" ? "pairs" : "conversations";
-  if (key === "data") return choices.data.filter((one) => one.kind === kind || one.kind === "other").map(({ path }) => path);
+  if (key === "data")
+    return choices.data.filter((one) => one.kind === kind || one.kind === "other").map(({ path }) => path);
   return key === "samplePrompts" || key === "evalData" ? choices.data.map(({ path }) => path) : [];
 }

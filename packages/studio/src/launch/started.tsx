@@ -6,7 +6,9 @@ import { link } from "../router.tsx";
 
 /** From the click to the run's own page: what the program says until there is a run, and why there will be none. */
 export function Started({ first }: { first: LaunchState }) {
-  const { value, reload } = useLoad(`launch ${first.id}`, (signal) => get<LaunchState>(`launch/started/${first.id}`, {}, signal));
+  const { value, reload } = useLoad(`launch ${first.id}`, (signal) =>
+    get<LaunchState>(`launch/started/${first.id}`, {}, signal),
+  );
   const now = value ?? first;
   useEvery(500, reload, now.running && now.run === null);
   const { run } = now;
@@ -15,7 +17,10 @@ export function Started({ first }: { first: LaunchState }) {
   }, [run, now.running]);
   const failed = !now.running && now.exitCode !== 0;
   return (
-    <Page title={now.running ? "Starting" : failed ? "It did not start" : "Done"} lead={<code>{now.command}</code>}>
+    <Page
+      title={now.running ? "Starting" : failed ? "It did not start" : "Done"}
+      lead={<code>{now.command}</code>}
+    >
       {failed && <Note tone="bad">The program ended with code {now.exitCode}. What it said:</Note>}
       <pre class="log" role="log">
         {now.log}

@@ -1,5 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type ApiError, type Catalog, type Choice, get, post, type RoundPiece, RequestFailed, type VoteReply, type VotesReply } from "../api.ts";
+import {
+  type ApiError,
+  type Catalog,
+  type Choice,
+  get,
+  post,
+  RequestFailed,
+  type RoundPiece,
+  type VoteReply,
+  type VotesReply,
+} from "../api.ts";
 import { DecodingFields, useDecoding } from "../chat/decoding.tsx";
 import { ModelChoice, modelName } from "../chat/model-choice.tsx";
 import { count, percent } from "../format.ts";
@@ -19,7 +29,17 @@ const NOTHING: Answer = { text: "", note: "", done: false };
 type Phase = "ask" | "answering" | "vote" | "told";
 
 /** Two models answer blind; a click or a key says which is better. */
-export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; route: Route; onVote: () => void; votes: VotesReply | undefined }) {
+export function Arena({
+  catalog,
+  route,
+  onVote,
+  votes,
+}: {
+  catalog: Catalog;
+  route: Route;
+  onVote: () => void;
+  votes: VotesReply | undefined;
+}) {
   const known = (id: string | null) => (catalog.models.some((model) => model.id === id) ? id! : undefined);
   const a = known(route.query.get("a")) ?? catalog.models[0]?.id ?? "";
   const b = known(route.query.get("b")) ?? catalog.models.find(({ id }) => id !== a)?.id ?? "";
@@ -77,11 +97,22 @@ export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; rou
     setPrompt(drawn);
     void play(drawn);
   };
-  useVoteKeys(phase, (choice) => void vote(choice), () => void next());
+  useVoteKeys(
+    phase,
+    (choice) => void vote(choice),
+    () => void next(),
+  );
   if (catalog.models.length < 2) {
-    return <p class="empty">The arena needs two models in these folders: a base and a checkpoint of a run, or two checkpoints.</p>;
+    return (
+      <p class="empty">
+        The arena needs two models in these folders: a base and a checkpoint of a run, or two checkpoints.
+      </p>
+    );
   }
-  const data = [...catalog.mixes.map(({ id, name }) => ({ id, name })), ...catalog.files.map(({ id }) => ({ id, name: id }))];
+  const data = [
+    ...catalog.mixes.map(({ id, name }) => ({ id, name })),
+    ...catalog.files.map(({ id }) => ({ id, name: id })),
+  ];
   return (
     <div data-own-digits={phase === "vote" ? "true" : "false"}>
       <div class="fields">
@@ -104,7 +135,9 @@ export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; rou
         <textarea
           aria-label="Prompt"
           rows={2}
-          placeholder={source === "" ? "A prompt for both. Enter asks." : "Enter asks; or take one from the data."}
+          placeholder={
+            source === "" ? "A prompt for both. Enter asks." : "Enter asks; or take one from the data."
+          }
           value={prompt}
           onInput={(event) => setPrompt(event.currentTarget.value)}
           onKeyDown={(event) => {
@@ -119,7 +152,12 @@ export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; rou
           </button>
         ) : (
           <>
-            <button type="button" class="main" disabled={prompt.trim() === "" || a === b} onClick={() => void play(prompt)}>
+            <button
+              type="button"
+              class="main"
+              disabled={prompt.trim() === "" || a === b}
+              onClick={() => void play(prompt)}
+            >
               Ask both
             </button>
             {source !== "" && (
@@ -139,7 +177,12 @@ export function Arena({ catalog, route, onVote, votes }: { catalog: Catalog; rou
               <Side key={side} side={side} answer={answers[side]} told={told} phase={phase} />
             ))}
           </div>
-          <VoteBar phase={phase} onVote={(choice) => void vote(choice)} onNext={() => void next()} hasSource={source !== ""} />
+          <VoteBar
+            phase={phase}
+            onVote={(choice) => void vote(choice)}
+            onNext={() => void next()}
+            hasSource={source !== ""}
+          />
         </>
       )}
       {votes && told && <Standing votes={votes} a={a} b={b} />}
@@ -160,15 +203,36 @@ function after(answer: Answer, piece: Exclude<RoundPiece, { kind: "round" }>): A
   }
 }
 
-function Side({ side, answer, told, phase }: { side: "left" | "right"; answer: Answer; told: VoteReply | undefined; phase: Phase }) {
-  const won = told && told.vote.winner === (side === "left" ? told.vote.left : told.vote.left === "a" ? "b" : "a");
+function Side({
+  side,
+  answer,
+  told,
+  phase,
+}: {
+  side: "left" | "right";
+  answer: Answer;
+  told: VoteReply | undefined;
+  phase: Phase;
+}) {
+  const won =
+    told && told.vote.winner === (side === "left" ? told.vote.left : told.vote.left === "a" ? "b" : "a");
   return (
-    <section class={`answer${won ? " won" : ""}`} aria-label={`Answer on the ${side}`} aria-busy={phase === "answering" && !answer.done}>
+    <section
+      class={`answer${won ? " won" : ""}`}
+      aria-label={`Answer on the ${side}`}
+      aria-busy={phase === "answering" && !answer.done}
+    >
       <h3>
         {told ? modelName(told[side]) : side === "left" ? "Left" : "Right"}
         {won && <small>preferred</small>}
       </h3>
-      <p class="words">{answer.text === "" ? <span class="soft">{answer.done ? "(nothing)" : answer.note || "…"}</span> : answer.text}</p>
+      <p class="words">
+        {answer.text === "" ? (
+          <span class="soft">{answer.done ? "(nothing)" : answer.note || "…"}</span>
+        ) : (
+          answer.text
+        )}
+      </p>
       {answer.done && answer.note !== "" && <small class="soft">{answer.note}</small>}
       {answer.error && <Failure of={{ message: answer.error.message, body: answer.error }} />}
     </section>
@@ -182,7 +246,17 @@ const CHOICES: { choice: Choice; name: string; key: string }[] = [
   { choice: "right", name: "Right is better", key: "4" },
 ];
 
-function VoteBar({ phase, onVote, onNext, hasSource }: { phase: Phase; onVote: (choice: Choice) => void; onNext: () => void; hasSource: boolean }) {
+function VoteBar({
+  phase,
+  onVote,
+  onNext,
+  hasSource,
+}: {
+  phase: Phase;
+  onVote: (choice: Choice) => void;
+  onNext: () => void;
+  hasSource: boolean;
+}) {
   return (
     <div class="vote-bar" role="group" aria-label="Which is better?">
       {phase === "told" ? (
@@ -205,8 +279,10 @@ function Standing({ votes, a, b }: { votes: VotesReply; a: string; b: string }) 
   if (pairing === undefined || pairing.rate === null || pairing.interval === null) return null;
   return (
     <p class="standing" role="status">
-      {modelName(pairing.a)} has won <b>{percent(pairing.rate, 0)}</b> of {count(pairing.wins + pairing.losses)} decided votes against {modelName(pairing.b)} (95 % interval {percent(pairing.interval[0], 0)} to{" "}
-      {percent(pairing.interval[1], 0)}). <a href={link("preferences", "", { tab: "votes" })}>{count(votes.pairs)} pairs collected</a>
+      {modelName(pairing.a)} has won <b>{percent(pairing.rate, 0)}</b> of{" "}
+      {count(pairing.wins + pairing.losses)} decided votes against {modelName(pairing.b)} (95 % interval{" "}
+      {percent(pairing.interval[0], 0)} to {percent(pairing.interval[1], 0)}).{" "}
+      <a href={link("preferences", "", { tab: "votes" })}>{count(votes.pairs)} pairs collected</a>
     </p>
   );
 }
@@ -216,7 +292,13 @@ function useVoteKeys(phase: Phase, vote: (choice: Choice) => void, next: () => v
   latest.current = { phase, vote, next };
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (/^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (
+        /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName) ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey
+      )
+        return;
       const { phase: now, vote: choose, next: go } = latest.current;
       const choice = now === "vote" ? CHOICES.find(({ key }) => key === event.key)?.choice : undefined;
       if (choice !== undefined) choose(choice);

@@ -11,10 +11,13 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
   const [written, setWritten] = useState<ExportReply | RequestFailed>();
   const [open, setOpen] = useState<Vote>();
   const save = async () => {
-    setWritten(await post<ExportReply>("preferences/export", {}).catch((error: unknown) => error as RequestFailed));
+    setWritten(
+      await post<ExportReply>("preferences/export", {}).catch((error: unknown) => error as RequestFailed),
+    );
     reload();
   };
-  if (of.votes.length === 0) return <p class="empty">No vote yet. Go to the arena, ask two models, and say which answer is better.</p>;
+  if (of.votes.length === 0)
+    return <p class="empty">No vote yet. Go to the arena, ask two models, and say which answer is better.</p>;
   return (
     <>
       {of.notes.map((note) => (
@@ -22,12 +25,20 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
           {note}
         </Note>
       ))}
-      <Part title="Win rates" margin note="Of decided votes, with Wilson's 95 % interval. An interval that crosses the middle says: not known yet.">
+      <Part
+        title="Win rates"
+        margin
+        note="Of decided votes, with Wilson's 95 % interval. An interval that crosses the middle says: not known yet."
+      >
         {of.pairings.map((pairing) => (
           <PairingRow key={`${pairing.a} ${pairing.b}`} of={pairing} />
         ))}
       </Part>
-      <Part title="The next run" margin note="Decided votes become pairs; ties and equal answers teach nothing.">
+      <Part
+        title="The next run"
+        margin
+        note="Decided votes become pairs; ties and equal answers teach nothing."
+      >
         <div class="fields">
           <button type="button" class="main" disabled={of.pairs === 0} onClick={() => void save()}>
             Export {count(of.pairs)} {of.pairs === 1 ? "pair" : "pairs"}
@@ -41,8 +52,10 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
         {written instanceof RequestFailed && <Failure of={written} />}
         {written !== undefined && !(written instanceof RequestFailed) && (
           <Note tone="good">
-            {count(written.pairs)} pairs in <a href={link("data", written.id, { tab: "rows" })}>{written.id}</a>
-            {written.leftOut.ties + written.leftOut.same > 0 && `; left out: ${count(written.leftOut.ties)} ties, ${count(written.leftOut.same)} equal answers`}
+            {count(written.pairs)} pairs in{" "}
+            <a href={link("data", written.id, { tab: "rows" })}>{written.id}</a>
+            {written.leftOut.ties + written.leftOut.same > 0 &&
+              `; left out: ${count(written.leftOut.ties)} ties, ${count(written.leftOut.same)} equal answers`}
           </Note>
         )}
       </Part>
@@ -78,7 +91,9 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
                   {modelName(open[side].model)}
                   {open.winner === side && <small>preferred</small>}
                 </h3>
-                <p class="words">{open[side].text === "" ? <span class="soft">(nothing)</span> : open[side].text}</p>
+                <p class="words">
+                  {open[side].text === "" ? <span class="soft">(nothing)</span> : open[side].text}
+                </p>
               </section>
             ))}
           </div>
@@ -107,7 +122,10 @@ function PairingRow({ of }: { of: Pairing }) {
         <>
           <Scale rate={rate} interval={interval} />
           <span>
-            {percent(rate, 0)} <span class="soft">({percent(interval[0], 0)} to {percent(interval[1], 0)})</span>
+            {percent(rate, 0)}{" "}
+            <span class="soft">
+              ({percent(interval[0], 0)} to {percent(interval[1], 0)})
+            </span>
           </span>
           <Course of={of} />
         </>
@@ -122,7 +140,13 @@ function PairingRow({ of }: { of: Pairing }) {
 /** The rate on a line from 0 to 1, its interval around it, the middle marked. */
 function Scale({ rate, interval: [low, high] }: { rate: number; interval: [number, number] }) {
   return (
-    <svg class="scale" viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label={`won ${percent(rate, 0)}, interval ${percent(low, 0)} to ${percent(high, 0)}`}>
+    <svg
+      class="scale"
+      viewBox="0 0 100 12"
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={`won ${percent(rate, 0)}, interval ${percent(low, 0)} to ${percent(high, 0)}`}
+    >
       <line class="ground" x1="0" x2="100" y1="6" y2="6" />
       <line class="middle" x1="50" x2="50" y1="0" y2="12" />
       <line class="interval" x1={100 * low} x2={100 * high} y1="6" y2="6" />
@@ -136,7 +160,10 @@ function Course({ of: { course } }: { of: Pairing }) {
   if (course.length < 2) return null;
   const x = (i: number) => (100 * i) / (course.length - 1);
   const y = (rate: number) => 24 * (1 - rate);
-  const band = [...course.map(({ low }, i) => `${x(i)} ${y(low)}`), ...course.map(({ high }, i) => `${x(i)} ${y(high)}`).reverse()];
+  const band = [
+    ...course.map(({ low }, i) => `${x(i)} ${y(low)}`),
+    ...course.map(({ high }, i) => `${x(i)} ${y(high)}`).reverse(),
+  ];
   return (
     <svg class="course" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">
       <path class="band" d={`M${band.join("L")}Z`} />

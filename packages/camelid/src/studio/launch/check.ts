@@ -29,10 +29,11 @@ export function checkLaunch(
     return { problems: [], effective, command };
   } catch (error) {
     if (!(error instanceof WrongSettings)) throw error;
-    const problems = error.problems.map(({ key, text, fix }) => ({
+    const problems = error.problems.map(({ code, key, text, fix }) => ({
       key: key ?? null,
       text,
       fix: fix ?? null,
+      missing: code === "ERR_MISSING_VALUE",
     }));
     return { problems, effective: [], command };
   }

@@ -1,0 +1,74 @@
+import type { EvalSummary } from "../api.ts";
+
+const SIZE = 340;
+const RADIUS = 118;
+
+/** Scores as a shape: only tasks in percent, from the middle (0) to the rim (100). */
+export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
+  const axes = [
+    ...new Map(
+      evals.flatMap(({ tasks }) =>
+        tasks.filter(({ unit }) => unit === "%").map(({ key, title }) => [key, title] as const),
+      ),
+    ),
+  ];
+  if (axes.length < 3) return <p class="soft">A shape needs three tasks or more.</p>;
+  const at = (i: number, share: number) => {
+    const angle = (2 * Math.PI * i) / axes.length - Math.PI / 2;
+    return [
+      SIZE / 2 + RADIUS * share * Math.cos(angle),
+      SIZE / 2 - 6 + RADIUS * share * Math.sin(angle),
+    ] as const;
+  };
+  const ring = (share: number) => axes.map((_, i) => at(i, share).join(" ")).join("L");
+  return (
+    <figure class="radar">
+      <svg
+        viewBox={`0 0 ${SIZE} ${SIZE}`}
+        role="img"
+        aria-label={evals
+          .map(
+            ({ model, tasks }) =>
+              `${model}: ${tasks.map(({ title, score }) => `${title} ${score?.toFixed(1) ?? "none"}`).join(", ")}`,
+          )
+          .join(". ")}
+      >
+        {[0.25, 0.5, 0.75, 1].map((share) => (
+          <path key={share} class="ring" d={`M${ring(share)}Z`} />
+        ))}
+        {axes.map(([key, title], i) => {
+          const [x, y] = at(i, 1.13);
+          return (
+            <text
+              key={key}
+              x={x}
+              y={y}
+              text-anchor={Math.abs(x - SIZE / 2) < 12 ? "middle" : x > SIZE / 2 ? "start" : "end"}
+              dominant-baseline="middle"
+            >
+              {title}
+            </text>
+          );
+        })}
+        {evals.map(({ id, tasks }, n) => {
+          const points = axes.map(([key], i) => {
+            const task = tasks.find((one) => one.key === key);
+            const score = task?.score ?? 0;
+            return at(i, Math.max(0, Math.min(1, (task?.lowerIsBetter ? 100 - score : score) / 100))).join(
+              " ",
+            );
+          });
+          return <path key={id} class={`shape t${(n % 8) + 1}`} d={`M${points.join("L")}Z`} />;
+        })}
+      </svg>
+      <figcaption>
+        {evals.map(({ id, model }, n) => (
+          <span key={id}>
+            <span class={`swatch t${(n % 8) + 1}`} />
+            {model}
+          </span>
+        ))}
+      </figcaption>
+    </figure>
+  );
+}
