@@ -12,7 +12,10 @@ const tokenizer = await loadTokenizer(folder);
 
 async function score(texts) {
   const engine = createEngine(model, tokenizer);
-  const [prompts, answers] = [await tokenizer.encodeBatch(texts), await tokenizer.encodeBatch(choices)];
+  const [prompts, answers] = [
+    await tokenizer.encodeBatch(texts, { addSpecialTokens: true }),
+    await tokenizer.encodeBatch(choices),
+  ];
   const scores = await engine.score(prompts.map((promptIds) => ({ promptIds, continuations: answers })));
   const { reusedTokens, promptTokens } = engine.stats();
   await engine[Symbol.asyncDispose]();

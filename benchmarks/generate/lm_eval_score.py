@@ -13,7 +13,7 @@ from result import result
 def main(folder, file, dtype):
     with open(file) as text:
         data = json.load(text)
-    model = HFLM(pretrained=folder, dtype=dtype, device="cpu", batch_size=16)
+    model = HFLM(pretrained=folder, dtype=dtype, device="cpu", batch_size=16, add_bos_token=True)
 
     def score(contexts):
         requests = [

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { loadTokenizer } from "../../packages/camelid/dist/index.js";
 
 const PROMPTS = 32;
-const SUBJECTS = 8;
+const SUBJECTS = 2;
 
 export async function makePrompts(folder, model, jsonl, items) {
   const tokenizer = await loadTokenizer(model);

@@ -16,7 +16,7 @@ const { values } = parseArgs({
     model: { type: "string" },
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: "4" },
-    items: { type: "string", default: "64" },
+    items: { type: "string", default: "128" },
     "new-tokens": { type: "string", default: "128" },
     "kv-bytes": { type: "string", default: String(512 * 2 ** 20) },
     only: { type: "string" },
