@@ -80,3 +80,36 @@ test.each([
   expect(result.code).toBe(2);
   expect(result.err).toContain(code);
 });
+
+test("shows both sides of a pair, with loss on the last answer only", async () => {
+  const turns = [
+    { role: "user", content: "Hi there" },
+    { role: "assistant", content: "Hello!" },
+    { role: "user", content: "Name a colour" },
+  ];
+  const pairs = ["Blue is one.", "Red, and green."].map((chosen, i) => ({
+    ...{ dataset: "d", id: `p${i}` },
+    chosen: [...turns, { role: "assistant", content: chosen }],
+    rejected: [...turns, { role: "assistant", content: "no" }],
+  }));
+  const file = join(folder, "pairs.jsonl");
+  await writeFile(file, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
+  const page = join(folder, "pairs.html");
+  const { code, out } = await inspect("--data", file, "--out", page);
+  expect(code, out).toBe(0);
+  expect(out).toMatch(/^row 1 {2}p0 chosen {2}d /m);
+  expect(out).toMatch(/^row 2 {2}p1 rejected {2}d /m);
+  expect(out).toMatch(/assistant {2}┃ B/);
+  expect(out).toContain("assistant    Hello│!");
+  expect(out).toContain("2 pairs as a page");
+  const json = await inspect("--data", file, "--json", "--from", "2", "--rows", "1");
+  const [chosen, rejected] = json.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { id: string; row: number; labels: number[]; texts: string[] });
+  expect([chosen!.id, rejected!.id, chosen!.row, rejected!.row]).toEqual(["p1 chosen", "p1 rejected", 2, 2]);
+  const trained = ({ labels, texts }: { labels: number[]; texts: string[] }) =>
+    texts.filter((_, i) => labels[i] !== -100).join("");
+  expect(trained(chosen!)).toBe("Red, and green.</s>");
+  expect(trained(rejected!)).toBe("no</s>");
+});

@@ -1,7 +1,10 @@
 import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
+import type { Conversation } from "../../data/conversation.js";
 import { type InspectedRow, inspectRow } from "../../data/inspect.js";
-import { type ConversationRow, readConversations } from "../../data/read-conversations.js";
+import { holdsPairs, renderPairSides } from "../../data/pair-sides.js";
+import { readConversations } from "../../data/read-conversations.js";
+import { readPreferences } from "../../data/read-preferences.js";
 import { type RenderedRow, renderConversations } from "../../data/render.js";
 import { countBySource } from "../../data/render-counters.js";
 import type { TokenVariant } from "../../data/tokenize-segments.js";
@@ -9,7 +12,7 @@ import { DataError, SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { outputMode } from "../../run/progress.js";
-import { loadTokenizer } from "../../tokenizer/tokenizer.js";
+import { loadTokenizer, type Tokenizer } from "../../tokenizer/tokenizer.js";
 import { fetchWithProgress } from "../fetch-models.js";
 import { renderFindings } from "../inspect/findings.js";
 import { inspectPage } from "../inspect/inspect-page.js";
@@ -33,9 +36,9 @@ interface InspectOptions {
 export function command(): Command {
   return new Command("inspect")
     .description(
-      "Shows rows as the trainer gets them: every token, who wrote it, and whether it carries loss.",
+      "Shows rows, or both sides of preference pairs, as the trainer gets them: every token, who wrote it, and whether it carries loss.",
     )
-    .requiredOption("--data <file>", "JSONL of conversations, JSON array, or either as .gz")
+    .requiredOption("--data <file>", "JSONL of conversations or of pairs, JSON array, or either as .gz")
     .requiredOption(
       "--model <name>",
       "model folder, or org/name on a hub; its tokenizer and chat template are read",
@@ -65,12 +68,12 @@ async function inspect(options: InspectOptions): Promise<void> {
   if (!options.json) checkOutputFile(options.out, [options.data]);
   const model = await fetchWithProgress(options.model, { mode: outputMode(options.json ?? false) });
   const tokenizer = await loadTokenizer(model);
-  const { rows: conversations, skipped } = await readConversations(options.data, options);
-  const rendered = await renderConversations(conversations, tokenizer, options);
-  const chosen = chooseRows(conversations, options);
-  const rows = chosen.map((index) => inspectRow(rendered[index]!, index + 1, tokenizer));
+  const { conversations, rendered, trained, sidesEach, skipped } = await load(options, tokenizer);
+  const chosen = chooseRows(conversations, options, sidesEach);
+  const numberOf = (index: number): number => Math.floor(index / sidesEach) + 1;
+  const rows = chosen.map((index) => inspectRow(trained[index]!, numberOf(index), tokenizer));
   if (options.json === true) {
-    process.stdout.write(chosen.map((index, at) => jsonLine(rendered[index]!, rows[at]!)).join(""));
+    process.stdout.write(chosen.map((index, at) => jsonLine(trained[index]!, rows[at]!)).join(""));
     return;
   }
   // Checks decode every token; a few hundred rows from all over the file say as much as all.
@@ -81,9 +84,9 @@ async function inspect(options: InspectOptions): Promise<void> {
     tokenizer,
     options,
   );
-  const sources = countBySource(rendered);
+  const sources = countBySource(trained);
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-  const shown = options.full === true ? rows : rows.slice(0, TERMINAL_ROWS);
+  const shown = options.full === true ? rows : rows.slice(0, TERMINAL_ROWS * sidesEach);
   const maxLines = options.full === true ? Number.POSITIVE_INFINITY : TERMINAL_LINES;
   const page = inspectPage({ data: basename(options.data), model: options.model, sources, findings, rows });
   writeFileAtomic(options.out, page);
@@ -91,34 +94,69 @@ async function inspect(options: InspectOptions): Promise<void> {
     [
       terminalLegend(colour),
       ...shown.map((row) => terminalView(row, { colour, maxLines })),
-      `checks, on ${sample.length} of ${conversations.length} rows:`,
+      `checks, on ${sample.length} of ${conversations.length} ${sidesEach === 2 ? "sides" : "rows"}:`,
       ...findings.map(findingLine),
       ...skipped.slice(0, 5).map((error) => `left out: ${error.where ?? ""} ${error.message}`),
       ...(skipped.length > 0 ? [`${skipped.length} rows left out.`] : []),
-      `${rows.length} rows as a page: ${resolve(options.out)}`,
+      `${rows.length / sidesEach} ${sidesEach === 2 ? "pairs" : "rows"} as a page: ${resolve(options.out)}`,
       "",
     ].join("\n"),
   );
+}
+
+interface Loaded {
+  /** Conversations, or the sides of pairs, chosen before rejected. */
+  conversations: readonly Conversation[];
+  /** As the template renders them. */
+  rendered: readonly RenderedRow[];
+  /** As the trainer gets them: of a pair, only the last answer carries loss. */
+  trained: readonly RenderedRow[];
+  /** 2 for pairs. */
+  sidesEach: 1 | 2;
+  skipped: readonly DataError[];
+}
+
+async function load(options: InspectOptions, tokenizer: Tokenizer): Promise<Loaded> {
+  if (await holdsPairs(options.data)) {
+    const { rows, skipped } = await readPreferences(options.data, options);
+    const sides = await renderPairSides(rows, tokenizer, options);
+    const conversations = rows.flatMap(({ dataset, id, chosen, rejected }) => [
+      { dataset, id, messages: [...chosen] },
+      { dataset, id, messages: [...rejected] },
+    ]);
+    return {
+      ...{ conversations, skipped, sidesEach: 2 },
+      rendered: sides.flatMap((pair) => pair.rendered),
+      trained: sides.flatMap((pair) => [pair.chosen, pair.rejected]),
+    };
+  }
+  const { rows, skipped } = await readConversations(options.data, options);
+  const rendered = await renderConversations(rows, tokenizer, options);
+  return { conversations: rows, rendered, trained: rendered, sidesEach: 1, skipped };
 }
 
 const TERMINAL_ROWS = 3;
 const TERMINAL_LINES = 24;
 const CHECKED_ROWS = 300;
 
-/** Indices of the rows to show. */
+/** Indices of the rows to show; of pairs, of both sides. */
 function chooseRows(
-  rows: readonly ConversationRow[],
+  rows: readonly Conversation[],
   { from, rows: count, source }: InspectOptions,
+  sidesEach: 1 | 2,
 ): number[] {
   const all = rows.flatMap(({ dataset }, index) =>
-    source === undefined || dataset === source ? [index] : [],
+    (source === undefined || dataset === source) && index % sidesEach === 0 ? [index] : [],
   );
-  const chosen = all.filter((index) => index + 1 >= from).slice(0, count);
+  const chosen = all
+    .filter((index) => index / sidesEach + 1 >= from)
+    .slice(0, count)
+    .flatMap((index) => (sidesEach === 2 ? [index, index + 1] : [index]));
   if (chosen.length > 0) return chosen;
   const names = [...new Set(rows.map(({ dataset }) => dataset))].slice(0, 12);
   throw new DataError("ERR_NO_ROWS", "no row is left to show.", {
     where: `--from ${from}${source === undefined ? "" : ` --source ${source}`}`,
-    fix: `the file has ${rows.length} rows of: ${names.join(", ")}.`,
+    fix: `the file has ${rows.length / sidesEach} rows of: ${names.join(", ")}.`,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { ConversationRow } from "../../data/read-conversations.js";
+import type { Conversation } from "../../data/conversation.js";
 import type { RenderedRow, RenderOptions } from "../../data/render.js";
 import { borderCheck, bosCheck, promptCheck, trainedTextCheck, turnEndCheck } from "../../data/row-checks.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
@@ -11,7 +11,7 @@ export interface RenderFinding {
 
 /** Runs the checks of rendered rows and sums them up, one finding per check. `options` are those of the rendering. */
 export async function renderFindings(
-  conversations: readonly ConversationRow[],
+  conversations: readonly Conversation[],
   rows: readonly RenderedRow[],
   tokenizer: Tokenizer,
   options: RenderOptions,
