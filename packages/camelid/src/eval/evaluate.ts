@@ -34,7 +34,7 @@ export interface EvaluateOptions {
   /** Task -> its options. */
   settings?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Where the answerers of the tasks' roles are. */
-  roles?: Readonly<Record<string, Pick<RoleSettings, "endpoint" | "model" | "apiKeyEnv">>>;
+  roles?: Readonly<Record<string, Pick<RoleSettings, "endpoint" | "model" | "apiKeyEnv" | "price">>>;
   /** An official file with other bytes is an error; else it is noted. */
   strictData?: boolean;
   /** Programs or judgments at once; 4. */

@@ -25,7 +25,7 @@ export function taskOptions(
 /** @throws {SettingsError} ERR_EVAL_OPTION */
 export function roleSettings(
   words: readonly string[],
-): Record<string, Pick<RoleSettings, "endpoint" | "model" | "apiKeyEnv">> {
+): Record<string, Pick<RoleSettings, "endpoint" | "model" | "apiKeyEnv" | "price">> {
   return Object.fromEntries(
     words.map((word) => {
       const [, role, place] = /^([\w-]+)=(.+)$/s.exec(word) ?? [];
@@ -36,13 +36,21 @@ export function roleSettings(
         });
       }
       if (!/^https?:/.test(place)) return [role, { model: place }];
-      const [endpoint, model, apiKeyEnv] = place.split("#");
+      const [endpoint, model, apiKeyEnv, price] = place.split("#");
+      const prices = price?.split(",").map(Number) ?? [];
+      if (price !== undefined && (prices.length !== 2 || !prices.every((one) => one >= 0))) {
+        throw new SettingsError("ERR_EVAL_OPTION", `"${price}" are no two prices.`, {
+          where: "--judges",
+          fix: "write dollars per million tokens in and out, such as judge=URL#model#KEY_VARIABLE#2.5,10.",
+        });
+      }
       return [
         role,
         {
           endpoint: endpoint!,
           ...(model === undefined ? {} : { model }),
-          ...(apiKeyEnv === undefined ? {} : { apiKeyEnv }),
+          ...(apiKeyEnv === undefined || apiKeyEnv === "" ? {} : { apiKeyEnv }),
+          ...(price === undefined ? {} : { price: [prices[0]!, prices[1]!] as const }),
         },
       ];
     }),
