@@ -1,0 +1,62 @@
+// report.mjs OUT: parity.json and speed.json as tables, in OUT/results.md and on the terminal.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const folder = process.argv[2];
+const read = (name) => {
+  const file = join(folder, name);
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+};
+const table = (head, rows) =>
+  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+const parts = [];
+
+const parity = read("parity.json");
+if (parity !== undefined) {
+  const failed = parity.checks.filter(({ passed }) => !passed).length;
+  parts.push(
+    `## Numbers: ${parity.device}, libtorch ${parity.version}, ${failed === 0 ? "all checks passed" : `${failed} of ${parity.checks.length} checks FAILED`}`,
+    table(
+      ["check", "largest difference", "allowed", ""],
+      parity.checks.map(({ name, value, limit, passed }) => [
+        name,
+        Number(value).toExponential(1),
+        limit,
+        passed ? "ok" : "FAILED",
+      ]),
+    ),
+  );
+}
+const speed = read("speed.json");
+if (speed !== undefined) {
+  parts.push(
+    `## Speed: ${speed.device}, bf16, attention: ${speed.attention}, matrix products at ${(speed.peakFlops / 1e12).toFixed(0)} TFLOP/s`,
+    table(
+      [
+        "shape",
+        "batch",
+        "tokens/s",
+        "share of that peak",
+        "ms a step (fastest, slowest)",
+        "memory, GB",
+        "loss",
+      ],
+      speed.results.map((r) =>
+        r.error !== undefined
+          ? [r.size, r.error.split("\n")[0], "", "", "", "", ""]
+          : [
+              `${r.size}, ${(r.parameters / 1e9).toFixed(2)}B${r.recompute ? ", blocks recomputed" : ""}`,
+              r.batch,
+              r.tokensPerSecond.toFixed(0),
+              `${(100 * r.shareOfPeak).toFixed(1)} %`,
+              `${r.millisecondsPerStep.toFixed(0)} (${r.fastest.toFixed(0)}, ${r.slowest.toFixed(0)})`,
+              (r.peakBytes / 1e9).toFixed(1),
+              r.losses.map((loss) => loss.toFixed(3)).join(" -> "),
+            ],
+      ),
+    ),
+  );
+}
+const text = `${parts.join("\n\n")}\n`;
+writeFileSync(join(folder, "results.md"), text);
+console.log(text);
