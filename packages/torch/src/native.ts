@@ -134,7 +134,7 @@ function load(): Native {
   } catch (cause) {
     throw new InstallationError("ERR_TORCH_LOAD", `the binding does not load: ${(cause as Error).message}`, {
       where: `${binding.path}, built for libtorch ${binding.version} in ${binding.libtorch}`,
-      fix: "run `npm run setup`: it finds libtorch again and compiles what is missing.",
+      fix: "run `npx camelid setup`: it finds libtorch again and compiles what is missing.",
       cause,
     });
   }

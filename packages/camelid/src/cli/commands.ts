@@ -120,6 +120,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/demo.js"),
   },
   {
+    name: "setup",
+    summary: "find or fetch libtorch and compile the binding to it",
+    group: "Set up",
+    load: () => import("./commands/setup.js"),
+  },
+  {
     name: "doctor",
     summary: "check the installation on one screen",
     group: "Set up",

@@ -21,7 +21,7 @@ export const bindingRecord = fileURLToPath(new URL("../../build/binding.json", i
 
 /** @throws {InstallationError} when set-up has not run here, or what it made is gone */
 export function findBinding(): Binding & { acceleratorLibraries: string[] } {
-  const fix = "run `npm run setup`.";
+  const fix = "run `npx camelid setup`.";
   if (!existsSync(bindingRecord)) {
     throw new InstallationError("ERR_TORCH_NOT_SET_UP", "libtorch has not been set up in this checkout.", {
       where: bindingRecord,

@@ -27,13 +27,10 @@ export async function buildBinding(libtorch: Libtorch, say: (line: string) => vo
   const flags = compileFlags();
   const sources = readdirSync(nativeFolder).filter((name) => name.endsWith(".cc"));
   const common = [compiler.version, cpus()[0]?.model ?? "", libtorch.version, libtorch.root, ...flags];
-  const headers = [
-    ...readdirSync(nativeFolder).filter((name) => name.endsWith(".h")),
-    ...nodeHeaders().versions,
-  ];
+  const { versions } = nodeHeaders();
   const objects = sources.map((source) => ({
     source: join(nativeFolder, source),
-    object: join(cacheDirectory(), "objects", `${keyOf([source, ...headers, ...common])}.o`),
+    object: join(cacheDirectory(), "objects", `${keyOf([...withHeaders(source), ...versions, ...common])}.o`),
   }));
   const linking = linkArguments(
     libtorch,
@@ -126,6 +123,15 @@ function linkArguments(libtorch: Libtorch, objects: string[]): string[] {
   const platform =
     process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-fopenmp", "-Wl,-z,nodelete"];
   return ["-shared", ...objects, `-L${lib}`, "-ltorch_cpu", "-lc10", `-Wl,-rpath,${lib}`, ...platform];
+}
+
+/** A file of `native/` and those of our headers that it includes, and that they include. */
+function withHeaders(file: string, found = new Set<string>()): string[] {
+  if (found.has(file)) return [...found];
+  found.add(file);
+  const text = readFileSync(join(nativeFolder, file), "utf8");
+  for (const [, header] of text.matchAll(/^#include "([\w/-]+\.h)"/gm)) withHeaders(header!, found);
+  return [...found];
 }
 
 /** Parts that are names of native files count with their text. */

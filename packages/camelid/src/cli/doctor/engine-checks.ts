@@ -12,7 +12,7 @@ export type EngineAnswer =
 
 type Reported = "version" | "cpuCapability" | "devices" | "binding";
 
-const SETUP = "run `npm run setup`.";
+const SETUP = "run `npx camelid setup`.";
 
 /** What libtorch is there, where it comes from and what it can use; or why it does not load. */
 export async function engineChecks(ask: () => Promise<EngineAnswer> = askEngine): Promise<Check[]> {
@@ -33,7 +33,7 @@ export function devicesCheck(devices: readonly string[], driver: boolean, noCuda
   if (!driver || devices.length > 1) return { name: "devices", status: "ok", detail };
   const fix = noCuda
     ? "CAMELID_NO_CUDA=1 leaves the GPU out."
-    : "this libtorch is built without CUDA, or does not fit the driver: point CAMELID_LIBTORCH at one that does, and run `npm run setup`.";
+    : "this libtorch is built without CUDA, or does not fit the driver: point CAMELID_LIBTORCH at one that does, and run `npx camelid setup`.";
   return { name: "devices", status: "warn", detail: `${detail}; an NVIDIA driver is there`, fix };
 }
 
