@@ -64,13 +64,12 @@ int64_t chooseToken(const float* logits, float* weights, int64_t size, const Cho
   const int64_t best = std::find(logits, logits + size, highest) - logits;
   TORCH_CHECK(best < size && std::isfinite(highest), "sample_rows: no logit of a row is a finite number");
   if (choice.temperature == 0) return best;
-  const float factor = static_cast<float>(1 / choice.temperature);
-  // Beyond this everything but the highest has weight 0; infinity times 0 would be no number.
-  const float steepness = std::min(factor, 1e30f);
+  // A steepness of infinity times a distance of 0 would be no number.
+  const float steepness = std::min(static_cast<float>(1 / choice.temperature), 1e30f);
 #pragma omp simd
   for (int64_t i = 0; i < size; i++) {
-    const float weight = fastExp((logits[i] - highest) * steepness);
-    weights[i] = logits[i] - highest == -std::numeric_limits<float>::infinity() ? 0.0f : weight;
+    const float exponent = (logits[i] - highest) * steepness;
+    weights[i] = exponent > -87.0f ? fastExp(exponent) : 0.0f;  // where fastExp ends, so does what can be drawn
   }
   if (choice.topP >= 1 && (choice.topK <= 0 || choice.topK >= size)) {
     const double target = choice.uniform * std::accumulate(weights, weights + size, 0.0);

@@ -79,9 +79,20 @@ export class Scheduler<S extends Sequence> {
       if (this.#running.includes(sequence) && this.#makeRoom(sequence)) add(sequence);
     }
     for (const sequence of this.#running) if (!isDecoding(sequence)) add(sequence);
-    while (budget > 0 && this.#running.length < this.#limits.maxSequences) {
-      const next = this.#admitNext();
-      if (next === undefined) break;
+    // A sequence that waits for another's prompt lets others pass; one that waits for room does not, or it might wait for ever.
+    let passed = 0;
+    while (budget > 0 && passed < this.#waiting.length && passed <= 2 * this.#limits.maxSequences) {
+      if (this.#running.length >= this.#limits.maxSequences) break;
+      const next = this.#waiting[passed]!;
+      const admission = this.#tree.admit(next, next.reusable());
+      if (admission === "full") break;
+      if (admission === "wait") {
+        passed++;
+        continue;
+      }
+      this.#waiting.splice(passed, 1);
+      this.#running.push(next);
+      this.reusedTokens += next.computed;
       add(next);
     }
     return rows;
@@ -93,21 +104,6 @@ export class Scheduler<S extends Sequence> {
       sequence.computed += count;
       this.#tree.advance(sequence);
     }
-  }
-
-  #admitNext(): S | undefined {
-    // A sequence that waits for another's prompt lets others pass; one that waits for room does not, or it might wait for ever.
-    for (const [index, sequence] of this.#waiting.entries()) {
-      if (index > 2 * this.#limits.maxSequences) return undefined;
-      const admission = this.#tree.admit(sequence, sequence.reusable());
-      if (admission === "full") return undefined;
-      if (admission === "wait") continue;
-      this.#waiting.splice(index, 1);
-      this.#running.push(sequence);
-      this.reusedTokens += sequence.computed;
-      return sequence;
-    }
-    return undefined;
   }
 
   /**

@@ -48,7 +48,7 @@ export function scoreAll(
       );
       results[index] = scores;
       const sequences = sequencesOf(request, scores, (ended) => {
-        open.delete(ended);
+        if (!open.delete(ended)) return; // the call has failed meanwhile
         queue.remove(ended);
         if (sequences.some((sequence) => open.has(sequence))) return;
         for (const score of scores) score.logp = score.tokenLogps.reduce((sum, logp) => sum + logp, 0);
