@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import { type Catalog, get } from "./api.ts";
 import { ChatView } from "./chat/chat-view.tsx";
-import { DataView } from "./data/data-view.tsx";
+import { DataPages } from "./data/data-view.tsx";
 import { EvalsView } from "./evals/evals-view.tsx";
 import { useEvery, useLoad } from "./hooks.ts";
 import { LaunchView } from "./launch/launch-view.tsx";
 import { Failure } from "./parts/blocks.tsx";
 import { PreferencesView } from "./preferences/preferences-view.tsx";
-import { link, useRoute } from "./router.tsx";
+import { link, type Route, useRoute } from "./router.tsx";
 import { CompareView } from "./runs/compare-view.tsx";
 import { RunView } from "./runs/run-view.tsx";
 import { RunsView } from "./runs/runs-view.tsx";
@@ -33,9 +33,9 @@ export function App() {
   useDigits();
   return (
     <div class="studio">
-      <a class="hidden" href="#page" onClick={skip}>
+      <button type="button" class="skip" onClick={() => document.getElementById("page")?.focus()}>
         Skip to the page
-      </a>
+      </button>
       <Rail current={route.view} catalog={catalog} />
       {error && catalog === undefined ? (
         <main class="page">
@@ -44,21 +44,20 @@ export function App() {
       ) : catalog === undefined ? (
         <main class="page" aria-busy="true" />
       ) : (
-        <View catalog={catalog} reload={reload} />
+        <View catalog={catalog} route={route} reload={reload} />
       )}
     </div>
   );
 }
 
-function View({ catalog, reload }: { catalog: Catalog; reload: () => void }) {
-  const route = useRoute();
+function View({ catalog, route, reload }: { catalog: Catalog; route: Route; reload: () => void }) {
   switch (route.view) {
     case "run":
       return <RunView key={route.id} route={route} />;
     case "compare":
       return <CompareView route={route} />;
     case "data":
-      return <DataView route={route} catalog={catalog} />;
+      return <DataPages route={route} catalog={catalog} />;
     case "preferences":
       return <PreferencesView route={route} catalog={catalog} reload={reload} />;
     case "evals":
@@ -139,9 +138,4 @@ function useDigits(): void {
       if (found) location.hash = link(found.view);
     });
   });
-}
-
-function skip(event: Event): void {
-  event.preventDefault();
-  document.getElementById("page")?.scrollIntoView();
 }

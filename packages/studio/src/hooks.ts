@@ -19,7 +19,6 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
   latest.current = load;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` asks again
   useEffect(() => {
     if (key === "") return;
     const stop = new AbortController();

@@ -1,5 +1,5 @@
 /** Addresses are the part after `#`: they can be kept, shared and gone back to, and the server never sees them. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 export interface Route {
   /** First part: which view. */
@@ -25,13 +25,14 @@ export function link(view: string, id = "", query: Record<string, string | undef
 }
 
 export function useRoute(): Route {
-  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  const [hash, setHash] = useState(location.hash);
   useEffect(() => {
-    const follow = () => setRoute(parseRoute(location.hash));
+    const follow = () => setHash(location.hash);
     addEventListener("hashchange", follow);
+    follow(); // it may have changed before this was listening
     return () => removeEventListener("hashchange", follow);
   }, []);
-  return route;
+  return useMemo(() => parseRoute(hash), [hash]);
 }
 
 /** Changes some words of the address's query; `replace` leaves no step to go back to. */

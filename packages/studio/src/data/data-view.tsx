@@ -7,7 +7,7 @@ import { RowsPanel } from "./rows-panel.tsx";
 import { RowsSummary } from "./rows-summary.tsx";
 import { SqlPanel } from "./sql-panel.tsx";
 
-export function DataView({ route, catalog }: { route: Route; catalog: Catalog }) {
+export function DataPages({ route, catalog }: { route: Route; catalog: Catalog }) {
   if (route.id === "") return <DataList catalog={catalog} />;
   return <OneData key={route.id} route={route} catalog={catalog} />;
 }
@@ -72,7 +72,7 @@ function DataList({ catalog }: { catalog: Catalog }) {
             </thead>
             <tbody>
               {catalog.mixes.map(({ id, name, rows, sources, madeAt, kind }) => (
-                <tr key={id} class="go" onClick={() => (location.hash = link("data", id))}>
+                <tr key={id} class="go" onClick={() => go(id)}>
                   <td>
                     <a href={link("data", id)}>{name}</a> <small class="soft">{id}</small>
                   </td>
@@ -91,7 +91,7 @@ function DataList({ catalog }: { catalog: Catalog }) {
           <table class="wide">
             <tbody>
               {catalog.files.map(({ id, kind, sizeBytes, changedAt }) => (
-                <tr key={id} class="go" onClick={() => (location.hash = link("data", id))}>
+                <tr key={id} class="go" onClick={() => go(id)}>
                   <td>
                     <a href={link("data", id)}>{splitId(id).name}</a>{" "}
                     <small class="soft">{splitId(id).folder}</small>
@@ -107,4 +107,8 @@ function DataList({ catalog }: { catalog: Catalog }) {
       )}
     </Page>
   );
+}
+
+function go(id: string): void {
+  location.hash = link("data", id);
 }

@@ -1,14 +1,17 @@
 import type { EvalSummary } from "../api.ts";
+import { keyTitle } from "./score-table.tsx";
 
 const SIZE = 340;
-const RADIUS = 118;
+const RADIUS = 138;
 
 /** Scores as a shape: only tasks in percent, from the middle (0) to the rim (100). */
 export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
   const axes = [
     ...new Map(
       evals.flatMap(({ tasks }) =>
-        tasks.filter(({ unit }) => unit === "%").map(({ key, title }) => [key, title] as const),
+        tasks
+          .filter(({ unit }) => unit === "%")
+          .map(({ key, title }) => [key, keyTitle(key, title)] as const),
       ),
     ),
   ];
@@ -24,7 +27,7 @@ export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
   return (
     <figure class="radar">
       <svg
-        viewBox={`0 0 ${SIZE} ${SIZE}`}
+        viewBox={`-70 0 ${SIZE + 140} ${SIZE}`}
         role="img"
         aria-label={evals
           .map(

@@ -57,13 +57,16 @@ export function ScoreTable(props: {
               ))}
             </tr>
           ))}
+          {rows.length > 0 && (
+            <tr class="heading">
+              <td />
+              <td colSpan={columns.length + 1}>As published: Tülu 2, table {table}</td>
+            </tr>
+          )}
           {rows.map(({ model, scores }) => (
             <tr key={model} class="published">
               <td />
-              <td class="model">
-                {model}
-                <small class="soft">as published</small>
-              </td>
+              <td class="model">{model}</td>
               {columns.map(({ key }) => (
                 <td key={key} class="num soft">
                   {scores[key]?.toFixed(1) ?? ""}
@@ -111,7 +114,7 @@ function columnsOf(
 }
 
 /** A replay of several systems has a column for each. */
-function keyTitle(key: string, title: string): string {
+export function keyTitle(key: string, title: string): string {
   return key.includes("@") ? `${title} ${key.slice(key.indexOf("@"))}` : title;
 }
 

@@ -10,7 +10,7 @@ export function Page(props: {
   children: ComponentChildren;
 }) {
   return (
-    <main class="page" id="page">
+    <main class="page" id="page" tabIndex={-1}>
       <header>
         {props.over && <div class="over">{props.over}</div>}
         <div class="line">

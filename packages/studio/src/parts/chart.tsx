@@ -61,7 +61,7 @@ export function Chart(props: ChartProps) {
 
   const data = useMemo(() => plotData(x, shown), [x, lines, off]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a plot is made anew when its shape changes, not when its data do
+  // A plot is made anew when its shape changes, not when its data do
   useEffect(() => {
     if (holder.current === null || width === 0) return;
     const read = (index: number | null | undefined) => {
@@ -132,6 +132,7 @@ export function Chart(props: ChartProps) {
       <div
         ref={holder}
         style={{ minHeight: `${height}px` }}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys read values
         tabIndex={0}
         role="img"
         aria-label={summary(props)}

@@ -35,9 +35,11 @@ export function TokenStrip({ tokens }: { tokens: TokenView }) {
   };
   return (
     <>
+      {/* biome-ignore lint/a11y/useSemanticElements lint/a11y/useKeyWithMouseEvents: text that arrow keys walk through; a reader hears each token below */}
       <div
         class="strip"
         ref={strip}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk through the tokens
         tabIndex={0}
         role="group"
         onKeyDown={onKey}

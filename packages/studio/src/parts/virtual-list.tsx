@@ -111,6 +111,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
         const one = item(index);
         const y = scale === 1 ? index * ROW : top + (index - first) * ROW;
         return (
+          // biome-ignore lint/a11y/useFocusableInteractive lint/a11y/useKeyWithClickEvents: the list has the focus and the keys; `aria-activedescendant` tells which row is meant
           <div
             key={index}
             id={`row-${index}`}

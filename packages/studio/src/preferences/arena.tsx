@@ -258,7 +258,8 @@ function VoteBar({
   hasSource: boolean;
 }) {
   return (
-    <div class="vote-bar" role="group" aria-label="Which is better?">
+    <fieldset class="vote-bar">
+      <legend class="hidden">Which is better?</legend>
       {phase === "told" ? (
         <button type="button" class="main" onClick={onNext}>
           {hasSource ? "Next prompt" : "Another prompt"} <kbd>N</kbd>
@@ -270,7 +271,7 @@ function VoteBar({
           </button>
         ))
       )}
-    </div>
+    </fieldset>
   );
 }
 

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { get, part, type RunDetail, type SeriesReply } from "../api.ts";
 import { count, number, splitId } from "../format.ts";
-import { useLoad } from "../hooks.ts";
+import { useEvery, useLoad } from "../hooks.ts";
 import { Failure, Page, Part, Status } from "../parts/blocks.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { link, type Route } from "../router.tsx";
 import { CurveControls } from "./curve-controls.tsx";
-import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
+import { lineOf, usualSmoothing, type Window } from "./series.ts";
 
 /** Runs laid over each other, and what was told to one and not to the other. */
 export function CompareView({ route }: { route: Route }) {
@@ -75,8 +75,7 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
   const smooth = smoothing ?? usualSmoothing(steps);
   // One grid for all, so that a column of the chart means the same steps in each.
   const all = range ?? { from: 1, to: Math.max(1, steps) };
-  // biome-ignore lint/correctness/useHookAtTopLevel: always eight, in this order
-  const replies = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => useOne(ids[i], { range: all, smooth }));
+  const replies = useEach(ids, { range: all, smooth });
   const there = replies.filter((reply) => reply !== undefined);
   const x = there[0]?.x ?? [];
   const zoom = (from: number, to: number) =>
@@ -121,9 +120,14 @@ const TITLES: Record<string, string> = {
   tokens_per_second: "Tokens/s",
 };
 
-function useOne(id: string | undefined, window: Window): SeriesReply | undefined {
-  const reply = useSeries(id ?? "", window);
-  return id === undefined ? undefined : reply;
+/** One reply a run, asked for together, so that all stand on the same grid. */
+function useEach(ids: string[], { range, smooth }: Window): (SeriesReply | undefined)[] {
+  const query = { points: 700, smooth, from: range?.from, to: range?.to };
+  const { value, reload } = useLoad(`${ids.join("\n")} ${JSON.stringify(query)}`, (signal) =>
+    Promise.all(ids.map((id) => get<SeriesReply>(`runs/${part(id)}/series`, query, signal))),
+  );
+  useEvery(2000, reload, value?.some(({ status }) => status === "running") ?? false);
+  return value ?? [];
 }
 
 /** Over each other, bands and raw values would hide the lines. */

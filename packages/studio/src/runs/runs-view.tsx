@@ -90,11 +90,11 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
 function Row({ run, chosen, onChoose }: { run: RunSummary; chosen: boolean; onChoose: () => void }) {
   const { name, folder } = splitId(run.id);
   const address = link("run", run.id);
+  const open = (event: MouseEvent) => {
+    if (!(event.target as HTMLElement).closest("a, input")) location.hash = address;
+  };
   return (
-    <tr
-      class={`go${chosen ? " on" : ""}`}
-      onClick={(event) => !(event.target as HTMLElement).closest("a, input") && (location.hash = address)}
-    >
+    <tr class={`go${chosen ? " on" : ""}`} onClick={open}>
       <td>
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Compare ${run.id}`} />
       </td>

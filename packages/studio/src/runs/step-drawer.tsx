@@ -84,9 +84,9 @@ export function StepDrawer({
                   onClick={() => setQuery({ row: String(place) })}
                 >
                   <td class="num">
-                    <a href="#row" onClick={(event) => event.preventDefault()}>
+                    <button type="button" class="plain" onClick={() => setQuery({ row: String(place) })}>
                       {count(place + 1)}
-                    </a>
+                    </button>
                   </td>
                   <td class="soft">{dataset}</td>
                   <td class="text">{preview}</td>

@@ -56,6 +56,14 @@ export function flips(task: string, a: readonly Prediction[], b: readonly Predic
     }
   }
   if (answer.both === 0) return answer;
-  const { difference, interval, p } = pairedBootstrap(graded.a, graded.b, (items) => 100 * meanScore(items));
+  // Groups of a few items each would leave nothing to draw.
+  const groups = new Set(graded.a.map(({ group }) => group)).size;
+  const [left, right] =
+    answer.both >= 5 * groups ? [graded.a, graded.b] : [graded.a, graded.b].map(withoutGroups);
+  const { difference, interval, p } = pairedBootstrap(left!, right!, (items) => 100 * meanScore(items));
   return { ...answer, difference, interval: [interval[0], interval[1]], p };
+}
+
+function withoutGroups(items: readonly Graded[]): Graded[] {
+  return items.map(({ id, score, values }) => ({ id, group: undefined, score, values }));
 }
