@@ -37,7 +37,9 @@ import {
   loadTokenizer,
   locateNaN,
   loraKnobs,
+  modelFolder,
   nextTurn,
+  noReference,
   openRun,
   PairMeter,
   type PairRow,
@@ -65,6 +67,7 @@ import {
   stopOnNaN,
   storedReference,
   trainedWeights,
+  usesReference,
   watchAnswers,
   watchPairs,
   watchRounding,
@@ -86,6 +89,7 @@ export const settings = z.strictObject({
   preflight: knobs.preflight,
   beta: knobs.beta,
   lossType: knobs.lossType,
+  targetMargin: knobs.targetMargin,
   labelSmoothing: knobs.labelSmoothing,
   reference: knobs.reference,
   sharePrompts: knobs.sharePrompts,
@@ -139,7 +143,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   const data = await readPairRows(settings.data, tokenizer, settings);
   checkSameData(start, data.fingerprint);
   const watch = await watchPairs(data, tokenizer, settings); // pairs to train on, and pairs to look at
-  const longestRow = readConfig(start.modelFolder).config.maxPositionEmbeddings;
+  const longestRow = readConfig(modelFolder(start.modelFolder)).config.maxPositionEmbeddings;
   const asked = watch.watched.length > 0 ? watch.watched.map(({ pair }) => pair) : watch.trained;
   const prompts = await promptsToWatch(settings, asked, tokenizer, longestRow);
   const plan = planSteps(watch.trained.length, settings);
@@ -148,7 +152,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   const dataChecks = await preflightPairs(data, tokenizer, plan, learningRate, settings, start);
 
   // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
-  let reference = settings.reference === "stored" ? await storedLogps() : undefined;
+  let reference = usesReference(settings.lossType) ? undefined : noReference(machine.device);
+  if (reference === undefined && settings.reference === "stored") reference = await storedLogps();
   if (context.signal.aborted) return "interrupted";
 
   // 4. Model, optimizer, schedule.
@@ -166,7 +171,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     settings,
     start,
   );
-  if (start.step === 0) checkStartsAtReference(model, reference, watch.trained, settings);
+  if (start.step === 0 && usesReference(settings.lossType))
+    checkStartsAtReference(model, reference, watch.trained, settings);
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 

@@ -14,6 +14,7 @@ export function tulu2Dpo(): DpoPreset {
     preflight: true,
     beta: 0.1,
     lossType: "dpo",
+    targetMargin: 1,
     labelSmoothing: 0,
     reference: "stored",
     sharePrompts: true,

@@ -2,7 +2,7 @@ import * as torch from "@camelid/torch";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { PairRow } from "../../packages/camelid/src/data/pair-rows.js";
 import type { LanguageModel } from "../../packages/camelid/src/model/language-model.js";
-import { dpoLoss } from "../../packages/camelid/src/train/losses/dpo.js";
+import { dpoLoss, type LossType } from "../../packages/camelid/src/train/losses/dpo.js";
 import { pairLengths, pairLogps } from "../../packages/camelid/src/train/pair-logps.js";
 import { PairMeter } from "../../packages/camelid/src/train/pair-meter.js";
 import "../close.js";
@@ -46,7 +46,7 @@ function step(policy: LanguageModel, name: string, split: readonly number[], sha
     const given = pairLogps(policy, batch, { sharePrompts });
     const loss = dpoLoss(given, expected, pairLengths(policy, batch), {
       beta: stored.trl[name]!.options.beta,
-      lossType: name === "dpo-norm" ? "dpo-norm" : "dpo",
+      lossType: name as LossType,
       labelSmoothing: 0,
     });
     loss.losses
@@ -87,5 +87,11 @@ describe.each(ways)("pairs with %s", (_way, split, sharePrompts) => {
     if (name !== "dpo") return; // TRL reports sums as rewards even where its loss takes means
     for (const key of ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins"])
       expect(metrics[key]!, key).toBeAllClose(trl[key]!, FP32);
+  });
+
+  test("give TRL's loss of ipo", () => {
+    using _ = torch.tensorScope();
+    using policy = loadTinyLlama("losses/fixtures/policy", true);
+    expect(step(policy, "ipo", split, sharePrompts).loss).toBeAllClose(stored.trl.ipo!.loss, FP32);
   });
 });

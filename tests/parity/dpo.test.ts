@@ -1,11 +1,11 @@
 import * as torch from "@camelid/torch";
 import { beforeAll, describe, expect, test } from "vitest";
-import { dpoLoss } from "../../packages/camelid/src/train/losses/dpo.js";
+import { dpoLoss, type LossType } from "../../packages/camelid/src/train/losses/dpo.js";
 import "../close.js";
 import { readReferenceJson } from "./reference.js";
 
 interface Case {
-  options: { beta: number; smoothing?: number };
+  options: { beta: number; smoothing?: number; gamma?: number };
   per_token_means: boolean;
   losses: number[];
   /** beta times the summed log-ratio, also where the loss takes means. */
@@ -26,7 +26,8 @@ beforeAll(() => torch.setNumThreads(1));
 const float64 = (values: readonly number[]) => torch.tensor(values, { dtype: "float64" });
 const EXACT = { atol: 1e-12, rtol: 1e-9 };
 
-function compute({ options, per_token_means }: Case) {
+function compute(name: string) {
+  const { options } = stored.cases[name]!;
   const { inputs } = stored;
   const policy = { chosen: float64(inputs.chosen_logps!), rejected: float64(inputs.rejected_logps!) };
   policy.chosen.requiresGrad = true;
@@ -40,26 +41,39 @@ function compute({ options, per_token_means }: Case) {
     { chosen: float64(stored.chosen_lengths), rejected: float64(stored.rejected_lengths) },
     {
       beta: options.beta,
-      lossType: per_token_means ? "dpo-norm" : "dpo",
+      lossType: LOSS_TYPE[name]!,
       labelSmoothing: options.smoothing ?? 0,
+      ...(options.gamma !== undefined && { targetMargin: options.gamma }),
     },
   );
   return { policy, result };
 }
 
-describe.each(["dpo", "dpo-beta-0.5", "dpo-norm", "conservative-dpo"])("%s", (name) => {
+const LOSS_TYPE: Readonly<Record<string, LossType>> = {
+  dpo: "dpo",
+  "dpo-beta-0.5": "dpo",
+  "dpo-norm": "dpo-norm",
+  "conservative-dpo": "dpo",
+  ipo: "ipo",
+  simpo: "simpo",
+};
+/** The loss where policy = reference; SimPO has no reference. */
+const AT_START: Readonly<Record<string, number>> = { ipo: 25, simpo: Number.NaN };
+
+describe.each(Object.keys(LOSS_TYPE))("%s", (name) => {
   const expected = stored.cases[name]!;
 
-  test("gives the stored losses, also far from the reference, and ln 2 where policy = reference", () => {
+  test("gives the stored losses, also far from the reference, and its own where policy = reference", () => {
     using _ = torch.tensorScope();
-    const { result } = compute(expected);
+    const { result } = compute(name);
     expect(result.losses).toBeAllClose(expected.losses, EXACT);
-    expect(result.losses.select(0, 0).item()).toBeCloseTo(Math.LN2, 12);
+    const start = AT_START[name] ?? Math.LN2;
+    if (!Number.isNaN(start)) expect(result.losses.select(0, 0).item()).toBeCloseTo(start, 12);
   });
 
   test("gives the stored rewards, per token where the loss is", () => {
     using _ = torch.tensorScope();
-    const { result } = compute(expected);
+    const { result } = compute(name);
     const per = (rewards: number[], lengths: number[]) =>
       rewards.map((reward, i) => (expected.per_token_means ? reward / lengths[i]! : reward));
     expect(result.chosenRewards).toBeAllClose(per(expected.chosen_rewards, stored.chosen_lengths), EXACT);
@@ -72,7 +86,7 @@ describe.each(["dpo", "dpo-beta-0.5", "dpo-norm", "conservative-dpo"])("%s", (na
 
   test("gives the stored gradients of the mean", () => {
     using _ = torch.tensorScope();
-    const { policy, result } = compute(expected);
+    const { policy, result } = compute(name);
     result.losses.mean().backward();
     expect(policy.chosen.grad!).toBeAllClose(expected.grad_of_mean.chosen_logps, EXACT);
     expect(policy.rejected.grad!).toBeAllClose(expected.grad_of_mean.rejected_logps, EXACT);

@@ -121,6 +121,25 @@ describe.each(kinds)("training with %s", (_name, changes) => {
   });
 });
 
+describe("relatives of DPO learn the preference as well", () => {
+  test("ipo begins at (1 / 2 beta)^2 and comes nearer to its margin", async () => {
+    const { numbers } = await train({ lossType: "ipo", learningRate: 5e-3 });
+    expect(numbers[0]!.loss).toBeCloseTo(25, 3);
+    expect(numbers.at(-1)!.loss!).toBeLessThan(24);
+    expect(numbers.at(-1)!["rewards/margins"]).toBeGreaterThan(0);
+  });
+
+  test("simpo scores without a reference: none is computed", async () => {
+    rmSync(join(cache, "reference-logps"), { recursive: true, force: true });
+    const { numbers } = await train({ lossType: "simpo", beta: 2, targetMargin: 1, learningRate: 5e-3 });
+    expect(existsSync(join(cache, "reference-logps"))).toBe(false);
+    const [first, last] = [numbers[0]!, numbers.at(-1)!];
+    expect(first["rewards/chosen"]).toBeLessThan(-2); // beta times a mean log-probability
+    expect(last.loss!).toBeLessThan(first.loss! - 0.05);
+    expect(last["rewards/margins"]!).toBeGreaterThan(first["rewards/margins"]! + 0.05);
+  });
+});
+
 describe("numbers do not depend on", () => {
   const close = async (a: Partial<dpo.DpoRunSettings>, b: Partial<dpo.DpoRunSettings>) => {
     const [one, other] = [await train(a), await train(b)];

@@ -122,7 +122,13 @@ export { describeLeftOut, describePairs } from "./train/describe-pairs.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
 export { locateNaN } from "./train/locate-nan.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
-export { type DpoLoss, type DpoSettings, dpoLoss, type PairLogps } from "./train/losses/dpo.js";
+export {
+  type DpoLoss,
+  type DpoSettings,
+  dpoLoss,
+  type PairLogps,
+  usesReference,
+} from "./train/losses/dpo.js";
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
@@ -145,6 +151,7 @@ export {
   adaptersOffReference,
   checkReferenceSetting,
   checkStartsAtReference,
+  noReference,
   pairBatches,
   type Reference,
   storedReference,

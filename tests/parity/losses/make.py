@@ -14,6 +14,7 @@ The formulas of `preference.json` are written out here and asserted to give TRL'
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer
+from trl.experimental.cpo import CPOTrainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import common  # noqa: E402
@@ -131,9 +133,36 @@ def preference_cases() -> dict:
             "rejected_rewards": (options["beta"] * (policy[1] - reference[1])).tolist(),
             "grad_of_mean": {"chosen_logps": policy[0].grad.tolist(), "rejected_logps": policy[1].grad.tolist()},
         }
+    cases["simpo"] = simpo_case(inputs, lengths)
     return {
         "inputs": {name: values.tolist() for name, values in inputs.items()},
         "chosen_lengths": lengths[0].tolist(), "rejected_lengths": lengths[1].tolist(), "cases": cases,
+    }
+
+
+def simpo_case(inputs: dict, lengths: list) -> dict:
+    """SimPO has no reference; asserted to be what TRL's (experimental) CPOTrainer computes from the same means."""
+    beta, gamma = 2.0, 1.0
+    policy = [inputs[key].clone().requires_grad_() for key in ("chosen_logps", "rejected_logps")]
+    means = [logps / length for logps, length in zip(policy, lengths)]
+    losses = -F.logsigmoid(beta * (means[0] - means[1]) - gamma)
+    theirs = CPOTrainer.cpo_loss(
+        SimpleNamespace(
+            accelerator=SimpleNamespace(device="cpu"), loss_type="simpo", simpo_gamma=gamma, beta=beta, label_smoothing=0.0,
+            alpha=0.0,
+        ),
+        *(mean.detach() for mean in means),
+    )[0]
+    assert torch.allclose(losses.detach(), theirs), (losses, theirs)
+    losses.mean().backward()
+    return {
+        "options": {"beta": beta, "gamma": gamma},
+        "per_token_means": True,
+        "trl_loss_type": "simpo",
+        "losses": losses.tolist(),
+        "chosen_rewards": (beta * policy[0]).tolist(),
+        "rejected_rewards": (beta * policy[1]).tolist(),
+        "grad_of_mean": {"chosen_logps": policy[0].grad.tolist(), "rejected_logps": policy[1].grad.tolist()},
     }
 
 

@@ -235,10 +235,15 @@ export const knobs = {
     group: "Preferences",
     alsoKnownAs: ["dpo_beta"],
   }),
-  lossType: knob(z.enum(["dpo", "dpo-norm"]).default("dpo"), {
-    help: "Log-probabilities of answers: summed over tokens, or (dpo-norm) their mean per token; with means, beta 5 is usual.",
+  lossType: knob(z.enum(["dpo", "dpo-norm", "ipo", "simpo"]).default("dpo"), {
+    help: "Log-probabilities of answers: summed (dpo, beta 0.1), or their mean per token (dpo-norm, beta 5; ipo, a squared distance, beta 0.1; simpo, without a reference, beta 2).",
     group: "Preferences",
     alsoKnownAs: ["loss_type", "dpo_loss_type", "pref_loss"],
+  }),
+  targetMargin: knob(z.number().min(0).default(1), {
+    help: "simpo only: the margin in rewards that counts as even.",
+    group: "Preferences",
+    alsoKnownAs: ["simpo_gamma", "gamma", "gamma_beta_ratio"],
   }),
   labelSmoothing: knob(z.number().min(0).lt(0.5).default(0), {
     help: "How often the preference is taken to be the wrong way round.",

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { DType } from "@camelid/torch";
+import type { Device, DType } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { z } from "zod";
 import { withoutAdapters } from "../adapters/lora.js";
@@ -85,6 +85,12 @@ export async function storedReference(
   return reference;
 }
 
+/** For a loss that compares with nothing: all zeros. */
+export function noReference(device: Device): Reference {
+  const zeros = (pairs: readonly PairRow[]) => torch.zeros([pairs.length], { dtype: "float32", device });
+  return { logps: (pairs) => ({ chosen: zeros(pairs), rejected: zeros(pairs) }), verify() {} };
+}
+
 /** The model itself with its adapters switched off; one more forward pass for every micro-batch. */
 export function adaptersOffReference(model: LanguageModel, settings: PairPassSettings): Reference {
   const hash = weightsHash(model.namedParameters());
@@ -92,14 +98,7 @@ export function adaptersOffReference(model: LanguageModel, settings: PairPassSet
     logps: (pairs) => torch.noGrad(() => withoutAdapters(model, () => pairLogps(model, pairs, settings))),
     verify() {
       if (weightsHash(model.namedParameters()) === hash) return;
-      throw new TrainingError(
-        "ERR_REFERENCE_CHANGED",
-        "the frozen weights changed while adapters were trained.",
-        {
-          where: "reference adapters-off",
-          fix: "this is a bug in Camelid, please report it.",
-        },
-      );
+      throw changed("the frozen weights changed while adapters were trained.", "adapters-off");
     },
   };
 }
@@ -181,7 +180,9 @@ async function computeAll(
   return { chosen: all.map(({ chosen }) => chosen), rejected: all.map(({ rejected }) => rejected) };
 }
 
-function fromNumbers(pairs: readonly PairRow[], { chosen, rejected }: Stored, device: string): Reference {
+function fromNumbers(pairs: readonly PairRow[], stored: Stored, device: string): Reference {
+  const { chosen, rejected } = stored;
+  const hash = hashOf(stored);
   const places = new Map(pairs.map((pair, place) => [pair, place]));
   const pick = (values: readonly number[], batch: readonly PairRow[]) =>
     torch.tensor(
@@ -190,8 +191,20 @@ function fromNumbers(pairs: readonly PairRow[], { chosen, rejected }: Stored, de
     );
   return {
     logps: (batch) => ({ chosen: pick(chosen, batch), rejected: pick(rejected, batch) }),
-    verify() {},
+    verify() {
+      if (hashOf(stored) !== hash)
+        throw changed("the stored log-probabilities changed during the run.", "stored");
+    },
   };
+}
+
+const hashOf = (stored: Stored): string => createHash("sha256").update(JSON.stringify(stored)).digest("hex");
+
+function changed(what: string, reference: string): TrainingError {
+  return new TrainingError("ERR_REFERENCE_CHANGED", what, {
+    where: `reference ${reference}`,
+    fix: "this is a bug in Camelid, please report it.",
+  });
 }
 
 const StoredFile = z.object({ chosen: z.array(z.number()), rejected: z.array(z.number()) });
