@@ -14,7 +14,13 @@ import { readRun } from "../../run/read-run.js";
 import type { RecipeContext } from "../../settings/recipe.js";
 import { compare, comparisonText, examplesText, STAGE_NAMES, type Stage } from "../demo/comparison.js";
 import { demoReport } from "../demo/demo-report.js";
-import { BASE_SETTINGS, CORPUS_DOCUMENTS, DPO_SETTINGS, SFT_SETTINGS } from "../demo/plan.js";
+import {
+  BASE_SETTINGS,
+  CORPUS_DOCUMENTS,
+  DPO_SETTINGS,
+  INSTRUCTION_ROWS,
+  SFT_SETTINGS,
+} from "../demo/plan.js";
 import { type Asked, continueTexts, examine, makeBlankModel, train } from "../demo/stages.js";
 import { loadBuiltRecipe } from "../load-recipe.js";
 
@@ -51,7 +57,7 @@ async function demo(options: { out?: string; threads?: number; seed: number }): 
   say("1. Data: the valley, its prose and its questions");
   const world = makeWorld(options.seed);
   const corpus = makeCorpus(world, { documents: CORPUS_DOCUMENTS, seed: options.seed });
-  const instructions = makeInstructions(world, { seed: options.seed });
+  const instructions = makeInstructions(world, { rows: INSTRUCTION_ROWS, seed: options.seed });
   const preferences = makePreferences(world, instructions, { seed: options.seed });
   const folder = (name: string): string => join(out, name);
   mkdirSync(folder("data"), { recursive: true });

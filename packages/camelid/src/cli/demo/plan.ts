@@ -33,7 +33,9 @@ export function demoModel(vocabSize: number): ModelConfig {
 /** An upper limit: pieces of the valley's texts run out near 1,380. */
 export const DEMO_VOCABULARY = 2048;
 
-export const CORPUS_DOCUMENTS = 16_000;
+export const CORPUS_DOCUMENTS = 20_000;
+
+export const INSTRUCTION_ROWS = 5_000;
 
 /**
  * Prose of the valley, once through: the base learns its language and its facts. Small batches and wide initial weights (0.06)
@@ -59,8 +61,8 @@ export const SFT_SETTINGS = {
 };
 
 /**
- * Pairs, once through. Beta is ten times the usual one: the margins that the preference needs are those of a closing phrase, and
- * the loss is to stop pulling once they are there. With 0.1 the text breaks before the manners change.
+ * Pairs, once through. Beta is ten times the usual one: a closing phrase makes a margin of a few nats, and the loss is to stop
+ * pulling once it is there.
  */
 export const DPO_SETTINGS = {
   epochs: 1,
@@ -68,9 +70,10 @@ export const DPO_SETTINGS = {
   gradAccumSteps: 1,
   maxSeqLen: 256,
   beta: 1,
-  learningRate: 2.5e-5,
+  learningRate: 3e-5,
   warmupRatio: 0.1,
   betas: [0.9, 0.98] as [number, number],
+  answerPrompts: null, // the demo asks questions of its own
 };
 
 /** Longest answer that anybody in the valley gives. */
