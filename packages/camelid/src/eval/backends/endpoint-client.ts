@@ -115,14 +115,14 @@ export class EndpointClient {
 
   async complete(
     request: GenerateRequest,
-    ids: ArrayLike<number>,
+    ids: ArrayLike<number> | string,
     maxTokens: number,
     seed: number,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const body = {
       model: this.#options.model,
-      prompt: Array.from(ids),
+      prompt: typeof ids === "string" ? ids : Array.from(ids),
       max_tokens: maxTokens,
       ...sampling(request, seed),
       ...(request.topLogprobs === undefined ? {} : { logprobs: request.topLogprobs }),
@@ -139,7 +139,10 @@ export class EndpointClient {
           ...(top === undefined || top === null ? {} : { firstLogprobs: top }),
         };
       });
-      return answerOf(samples, reply.usage?.prompt_tokens ?? ids.length);
+      return answerOf(
+        samples,
+        reply.usage?.prompt_tokens ?? (typeof ids === "string" ? undefined : ids.length),
+      );
     });
   }
 
