@@ -114,6 +114,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/export.js"),
   },
   {
+    name: "push",
+    summary: "upload a model to a hub, with a card written from its run",
+    group: "Ship",
+    load: () => import("./commands/push.js"),
+  },
+  {
     name: "demo",
     summary: "the pipeline in miniature: train a small model and see it learn",
     group: "Set up",

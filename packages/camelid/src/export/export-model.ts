@@ -2,8 +2,10 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DType } from "@camelid/torch";
 import { SettingsError } from "../errors.js";
+import { readConfig } from "../model/config.js";
 import { writeFolderAtomic } from "../run/atomic-write.js";
 import { writeAdapter } from "./adapter.js";
+import { modelCard } from "./card/model-card.js";
 import type { FixtureResult } from "./fixtures.js";
 import { contextLength } from "./gguf/architecture.js";
 import { checkGguf } from "./gguf/check.js";
@@ -24,6 +26,8 @@ export type ExportOptions = ExportTarget & {
   model: string;
   /** Folder to make. It is complete and checked, or absent. */
   out: string;
+  /** Results of `camelid eval` for the model card, which is written when a run's result is exported. */
+  evals?: readonly string[];
   /** Folder from which `node-llama-cpp` is looked for; the working folder when left out. */
   llamaCppFrom?: string;
 };
@@ -64,6 +68,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportSummary
     out,
     async (folder) => {
       summary = await write(folder, source, options);
+      await writeCard(folder, source, options.evals);
     },
     { replace: existsSync(out) },
   );
@@ -115,6 +120,21 @@ async function writeGgufFolder(
     ...{ file, contextLength: context, llamaCpp: checked, modelfileHasTemplate: hasPlainLayout(tokenizer) },
   };
   return { check, gguf };
+}
+
+/** The model card, where a run tells how the model was made. */
+async function writeCard(
+  folder: string,
+  source: ExportSource,
+  evals: readonly string[] | undefined,
+): Promise<void> {
+  const { name, run, tokenizer } = source;
+  if (run === undefined) return;
+  const { config } = readConfig(source.base ?? source.folder);
+  writeFileSync(
+    join(folder, "README.md"),
+    await modelCard({ name, config, tokenizer, run, evals: evals ?? [] }),
+  );
 }
 
 /** An empty folder may be taken; anything else is not touched. */

@@ -1,11 +1,11 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { ModelError, SettingsError } from "../errors.js";
+import { ModelError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../run/atomic-write.js";
 import { cacheDirectory } from "../run/cache-directory.js";
 import { type HubName, isCommit, knownCommit, parseHubName, repositoryFolder } from "../run/hub-names.js";
 import { type HubFile, listRevision } from "./hub-api.js";
+import { hubClient } from "./hub-client.js";
 import { downloadBlob } from "./hub-download.js";
 import type { HubClient } from "./hub-request.js";
 import { modelFiles } from "./model-files.js";
@@ -88,13 +88,7 @@ export async function resolveRepository(
       fix: "unset HF_HUB_OFFLINE for the first use of a model, or give the path of a local folder.",
     });
   }
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const hub: HubClient = {
-    endpoint: endpointOf(env),
-    token: env.HF_TOKEN?.trim() || undefined,
-    signal: options.signal,
-    sleep: options.sleep ?? ((milliseconds) => setTimeout(milliseconds, undefined, signal)),
-  };
+  const hub = hubClient(options);
   const { commit, files } = await listRevision(hub, id, revision);
   if (!existsSync(snapshot(commit))) {
     const wanted = select(files, `${hub.endpoint}/${id}`);
@@ -155,15 +149,6 @@ function hubName(name: string): HubName {
   throw new ModelError("ERR_MODEL_NAME", `there is no folder "${name}", and it is not a name on the hub.`, {
     where: name,
     fix: "give a folder that exists, or org/name, or org/name@revision such as allenai/tulu-2-7b@main.",
-  });
-}
-
-function endpointOf(env: Readonly<Record<string, string | undefined>>): string {
-  const endpoint = (env.HF_ENDPOINT?.trim() || "https://huggingface.co").replace(/\/+$/, "");
-  if (/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : "")) return endpoint;
-  throw new SettingsError("ERR_HUB_ENDPOINT", `HF_ENDPOINT is "${endpoint}", which is no web address.`, {
-    where: "environment variable HF_ENDPOINT",
-    fix: "set it to an address such as https://huggingface.co, or unset it.",
   });
 }
 

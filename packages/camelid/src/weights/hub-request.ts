@@ -15,6 +15,8 @@ export interface HubClient {
 export interface HubSubject {
   id: string;
   revision: string;
+  /** Whether something is written there; reading is what errors speak of otherwise. */
+  writes?: boolean;
 }
 
 /**
@@ -32,15 +34,44 @@ export async function hubGet(
 ): Promise<Response> {
   // Not compressed: ranges and sizes count the bytes of the file. On the way to another host, where large files
   // are, fetch itself leaves the token out.
-  const all: Record<string, string> = { ...headers, "accept-encoding": "identity" };
-  if (hub.token !== undefined) all.authorization = `Bearer ${hub.token}`;
+  return await hubFetch(hub, path, subject, { headers: { ...headers, "accept-encoding": "identity" } });
+}
+
+/**
+ * One POST request.
+ * @returns an answer of status 2xx, or of one that `accept` names
+ * @throws as {@link hubGet}
+ */
+export async function hubPost(
+  hub: HubClient,
+  path: string,
+  subject: HubSubject,
+  body: { type: string; text: string; accept?: string },
+  accept: readonly number[] = [],
+): Promise<Response> {
+  const headers = {
+    "content-type": body.type,
+    ...(body.accept === undefined ? {} : { accept: body.accept }),
+  };
+  return await hubFetch(hub, path, subject, { method: "POST", headers, body: body.text }, accept);
+}
+
+async function hubFetch(
+  hub: HubClient,
+  path: string,
+  subject: HubSubject,
+  init: { method?: string; headers: Record<string, string>; body?: string },
+  accept: readonly number[] = [416],
+): Promise<Response> {
+  const { headers } = init;
+  if (hub.token !== undefined) headers.authorization = `Bearer ${hub.token}`;
   let response: Response;
   try {
-    response = await fetch(`${hub.endpoint}${path}`, { headers: all, signal: hub.signal ?? null });
+    response = await fetch(`${hub.endpoint}${path}`, { ...init, signal: hub.signal ?? null });
   } catch (error) {
     throw connectionFailure(hub, error);
   }
-  if (response.ok || response.status === 416) return response;
+  if (response.ok || accept.includes(response.status)) return response;
   await response.body?.cancel();
   throw statusError(hub, response, subject);
 }
@@ -98,7 +129,7 @@ function connectionFailure(hub: HubClient, error: unknown): unknown {
   const reason = cause?.code ?? cause?.message ?? message;
   const failure = new HubError("ERR_HUB_CONNECTION", `the connection failed (${reason}).`, {
     where: hub.endpoint,
-    fix: "check the network; what is downloaded is kept. HF_HUB_OFFLINE=1 uses only what is in the cache.",
+    fix: "check the network and try again: what has been transferred is kept. HF_HUB_OFFLINE=1 uses only what is in the cache.",
     cause: error,
   });
   return new RetryableError(failure);
@@ -107,7 +138,7 @@ function connectionFailure(hub: HubClient, error: unknown): unknown {
 function statusError(
   hub: HubClient,
   { status, statusText, headers }: Response,
-  { id, revision }: HubSubject,
+  { id, revision, writes = false }: HubSubject,
 ): Error {
   const where = `${hub.endpoint}, model ${id}, revision ${revision}`;
   const answer = `${status} ${headers.get("x-error-message") ?? statusText}`.trim();
@@ -115,20 +146,19 @@ function statusError(
     const busy = status === 429 ? "asks to slow down" : "is in trouble";
     const failure = new HubError("ERR_HUB_BUSY", `the hub ${busy} (${answer}).`, {
       where,
-      fix: "try again later; what is downloaded is kept. With HF_TOKEN set, more requests are allowed.",
+      fix: "try again later; what has been transferred is kept. With HF_TOKEN set, more requests are allowed.",
     });
     return new RetryableError(failure, retryAfter(headers.get("retry-after")));
   }
   if (status === 401 || status === 403) {
     const denied = hub.token === undefined ? "no token was sent" : "the token does not allow it";
-    return new ModelError(
-      "ERR_HUB_ACCESS",
-      `the model is private, gated or not there, and ${denied} (${answer}).`,
-      {
-        where,
-        fix: "check the id; accept the model's terms on its page; set HF_TOKEN to a token that may read it.",
-      },
-    );
+    const what = writes
+      ? "writing to this repository was refused"
+      : "the model is private, gated or not there";
+    const fix = writes
+      ? "check the id; set HF_TOKEN to a token that may write to it."
+      : "check the id; accept the model's terms on its page; set HF_TOKEN to a token that may read it.";
+    return new ModelError("ERR_HUB_ACCESS", `${what}, and ${denied} (${answer}).`, { where, fix });
   }
   if (status === 404) {
     const missing =

@@ -12,6 +12,7 @@ interface ExportFlags {
   type?: "f32" | "f16" | "bf16" | "q8_0";
   dtype?: "float32" | "float16" | "bfloat16";
   base?: string;
+  eval?: string[];
   threads?: string;
   json?: boolean;
 }
@@ -37,6 +38,7 @@ export function command(): Command {
       ).choices([...["float32", "float16", "bfloat16"]]),
     )
     .option("--base <name>", "adapter: what to call the base model, such as org/name on a hub")
+    .option("--eval <path>", "results of `camelid eval` for the model card; may be repeated", collect)
     .option("--threads <n>", "threads to compute with")
     .option("--json", "the result as one JSON object, for programs")
     .helpOption("-h, --help", "print this")
@@ -49,7 +51,7 @@ export function command(): Command {
         import("../../export/export-model.js"),
       ]);
       if (flags.threads !== undefined) torch.setNumThreads(threadsOf(flags.threads));
-      const summary = await exportModel({ ...target, model, out: flags.out });
+      const summary = await exportModel({ ...target, model, out: flags.out, evals: flags.eval ?? [] });
       process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : describe(summary));
     });
 }
@@ -73,6 +75,8 @@ function targetOf({ to, type, dtype, base }: ExportFlags): ExportTarget {
       return { to, baseName: base };
   }
 }
+
+const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
 
 function threadsOf(text: string): number {
   const threads = Number(text);
