@@ -44,7 +44,7 @@ class DynamicMap {
     const uint32_t bits = std::bit_cast<uint32_t>(value);
     const int32_t magnitude = static_cast<int32_t>((bits & 0x7FFFFFFF) >> 16);
     const int32_t cell = std::min(std::max(magnitude - kFirst + 1, 0), kCells - 1);
-    return (bits >> 31) != 0 ? kCells + cell : cell;
+    return cell + kCells * static_cast<int32_t>(bits >> 31);  // no branch: signs are random
   }
 
   explicit DynamicMap(bool isSigned) {

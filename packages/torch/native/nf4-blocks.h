@@ -69,14 +69,29 @@ void nf4DequantizePlain(const uint8_t* packed, float absmax, T* y, int64_t count
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 
-CAMELID_INLINE __m512 load16(const float* x) { return _mm512_loadu_ps(x); }
-CAMELID_INLINE __m512 load16(const c10::BFloat16* x) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+// 32 values as 16 pairs: the first of each in one register, the second in another. `inOrder` puts the pairs' bytes in sequence.
+struct Pairs {
+  __m512 first, second;
+};
+CAMELID_INLINE Pairs weave(__m512 low, __m512 high) {
+  return {_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xDD)};
 }
-CAMELID_INLINE __m512 load16(const c10::Half* x) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+CAMELID_INLINE Pairs load32(const float* x) { return weave(_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)); }
+CAMELID_INLINE Pairs load32(const c10::Half* x) {
+  const auto* halves = reinterpret_cast<const __m256i*>(x);
+  return weave(_mm512_cvtph_ps(_mm256_loadu_si256(halves)), _mm512_cvtph_ps(_mm256_loadu_si256(halves + 1)));
 }
+CAMELID_INLINE Pairs load32(const c10::BFloat16* x) {
+  const __m512i words = _mm512_loadu_si512(x);
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
+          _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000))))};
+}
+template <typename T>
+CAMELID_INLINE __m128i inOrder(__m128i bytes) {
+  return _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+}
+template <>
+CAMELID_INLINE __m128i inOrder<c10::BFloat16>(__m128i bytes) { return bytes; }
 
 // Which code is found by look-up: [-1, 1] in 32 cells, each with at most one midpoint in it. The cell grows with the value, so
 // a midpoint of a lower cell lies below the value and one of a higher cell does not; in its own cell they are compared.
@@ -95,42 +110,54 @@ struct Nf4Cells {
       for (int cell = own + 1; cell < 32; cell++) below[cell]++;
     }
   }
-  static const Nf4Cells& get() {
-    static const Nf4Cells cells;
-    return cells;
-  }
 };
 
 template <typename T>
-CAMELID_INLINE float nf4QuantizeFull(const T* x, uint8_t* packed, bool throughFp16) {
-  const Nf4Cells& cells = Nf4Cells::get();
+CAMELID_INLINE Pairs load32(const T* x, bool throughFp16) {
+  Pairs pairs = load32(x);
+  if (throughFp16) {
+    for (__m512* half : {&pairs.first, &pairs.second})
+      *half = _mm512_cvtph_ps(_mm512_cvtps_ph(*half, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  return pairs;
+}
+
+// Sixteen blocks: first their maxima, so that one division serves all and no block waits for its own; then the codes, while
+// the values are in the first cache.
+template <typename T>
+void nf4QuantizeSixteen(const T* x, uint8_t* packed, float* absmax, bool throughFp16) {
+  static const Nf4Cells cells;
   const __m512 midpoints[2] = {_mm512_load_ps(cells.midpoint), _mm512_load_ps(cells.midpoint + 16)};
   const __m512i below[2] = {_mm512_load_si512(cells.below), _mm512_load_si512(cells.below + 16)};
   const __m512 scale = _mm512_set1_ps(Nf4Cells::kScale);
-  __m512 values[4];
-  __m512i largest = _mm512_setzero_si512();
-  for (int i = 0; i < 4; i++) {
-    values[i] = load16(x + 16 * i);
-    if (throughFp16) values[i] = _mm512_cvtph_ps(_mm512_cvtps_ph(values[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-    const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(values[i]), _mm512_set1_epi32(0x7FFFFFFF));
-    largest = _mm512_max_epu32(largest, magnitude);
+  const __m512i magnitudeBits = _mm512_set1_epi32(0x7FFFFFFF);
+  for (int block = 0; block < 16; block++) {
+    __m512i largest = _mm512_setzero_si512();
+    for (int i = 0; i < 2; i++) {
+      const Pairs pairs = load32(x + 64 * block + 32 * i, throughFp16);
+      largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_castps_si512(pairs.first), magnitudeBits));
+      largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_castps_si512(pairs.second), magnitudeBits));
+    }
+    absmax[block] = std::bit_cast<float>(_mm512_reduce_max_epu32(largest));
   }
-  const float absmax = std::bit_cast<float>(_mm512_reduce_max_epu32(largest));
-  const __m512 inverse = _mm512_set1_ps(nf4Inverse(absmax));
-  __m512i codes = _mm512_setzero_si512();
-  __m128i quarters[4];
-  for (int i = 0; i < 4; i++) {
-    const __m512 scaled = _mm512_mul_ps(values[i], inverse);
+  alignas(64) float inverses[16];
+  for (int block = 0; block < 16; block++) inverses[block] = nf4Inverse(absmax[block]);
+  const auto codes = [&](__m512 half, __m512 inverse) __attribute__((always_inline)) {
+    const __m512 scaled = _mm512_mul_ps(half, inverse);
     const __m512i cell = _mm512_cvttps_epi32(_mm512_fmadd_ps(scaled, scale, scale));
     const __m512i code = _mm512_permutex2var_epi32(below[0], cell, below[1]);
     const __mmask16 above = _mm512_cmp_ps_mask(scaled, _mm512_permutex2var_ps(midpoints[0], cell, midpoints[1]), _CMP_GT_OQ);
-    quarters[i] = _mm512_cvtepi32_epi8(_mm512_mask_add_epi32(code, above, code, _mm512_set1_epi32(1)));
+    return _mm512_mask_add_epi32(code, above, code, _mm512_set1_epi32(1));
+  };
+  for (int block = 0; block < 16; block++) {
+    const __m512 inverse = _mm512_set1_ps(inverses[block]);
+    for (int i = 0; i < 2; i++) {
+      const Pairs pairs = load32(x + 64 * block + 32 * i, throughFp16);
+      const __m512i first = codes(pairs.first, inverse), second = codes(pairs.second, inverse);
+      const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_or_si512(_mm512_slli_epi32(first, 4), second));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(packed + 32 * block + 16 * i), inOrder<T>(bytes));
+    }
   }
-  codes = _mm512_inserti32x4(_mm512_castsi128_si512(quarters[0]), quarters[1], 1);
-  codes = _mm512_inserti32x4(_mm512_inserti32x4(codes, quarters[2], 2), quarters[3], 3);
-  const __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi16(0x0110));  // 16 * first + 1 * second
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed), _mm512_cvtepi16_epi8(pairs));
-  return absmax;
 }
 
 CAMELID_INLINE void store64(void* y, __m512i line, bool pastCaches) {
@@ -175,8 +202,8 @@ inline void finishStreaming() { _mm_sfence(); }
 #else
 
 template <typename T>
-CAMELID_INLINE float nf4QuantizeFull(const T* x, uint8_t* packed, bool throughFp16) {
-  return nf4QuantizePlain(x, kNf4Block, packed, throughFp16);
+void nf4QuantizeSixteen(const T* x, uint8_t* packed, float* absmax, bool throughFp16) {
+  for (int i = 0; i < 16; i++) absmax[i] = nf4QuantizePlain(x + 64 * i, kNf4Block, packed + 32 * i, throughFp16);
 }
 
 #if defined(__AVX2__)
@@ -241,9 +268,16 @@ inline void finishStreaming() {}
 #endif
 #endif
 
+// Blocks that lie one after the other; the last may be short.
 template <typename T>
-CAMELID_INLINE float nf4QuantizeBlock(const T* x, int64_t count, uint8_t* packed, bool throughFp16) {
-  return count == kNf4Block ? nf4QuantizeFull(x, packed, throughFp16) : nf4QuantizePlain(x, count, packed, throughFp16);
+void nf4QuantizeBlocks(const T* x, int64_t count, uint8_t* packed, float* absmax, bool throughFp16) {
+  int64_t done = 0;
+  for (; count - done >= 16 * kNf4Block; done += 16 * kNf4Block)
+    nf4QuantizeSixteen(x + done, packed + done / 2, absmax + done / kNf4Block, throughFp16);
+  for (; done < count; done += kNf4Block) {
+    absmax[done / kNf4Block] =
+        nf4QuantizePlain(x + done, std::min(kNf4Block, count - done), packed + done / 2, throughFp16);
+  }
 }
 
 template <typename T>

@@ -65,10 +65,8 @@ std::tuple<at::Tensor, at::Tensor> nf4Quantize(const at::Tensor& values, bool th
     uint8_t* codes = packed.mutable_data_ptr<uint8_t>();
     float* maxima = absmax.mutable_data_ptr<float>();
     at::parallel_for(0, blocks, kBlocksPerTask, [&](int64_t begin, int64_t end) {
-      for (int64_t block = begin; block < end; block++) {
-        const int64_t start = block * kNf4Block;
-        maxima[block] = nf4QuantizeBlock(x + start, std::min(kNf4Block, count - start), codes + start / 2, throughFp16);
-      }
+      const int64_t from = begin * kNf4Block, to = std::min(end * kNf4Block, count);
+      nf4QuantizeBlocks(x + from, to - from, codes + from / 2, maxima + begin, throughFp16);
     });
   });
   return {packed, absmax};
