@@ -1,4 +1,5 @@
 /** Calls to one endpoint: so many at once, repeated with growing pauses, all of them waiting when the server says so. */
+import { setMaxListeners } from "node:events";
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from "openai";
 import { HubError } from "../../errors.js";
 import type { Score } from "../../generate/requests.js";
@@ -60,6 +61,7 @@ export class EndpointClient {
   ): Promise<void> {
     const stop = new AbortController();
     const own = AbortSignal.any([signal, stop.signal]);
+    setMaxListeners(0, own); // every call under way listens
     let next = 0;
     let fatal: unknown;
     const worker = async () => {
