@@ -12,6 +12,7 @@ import { exportModel } from "../../packages/camelid/src/export/export-model.js";
 import { checkFixtures, FIXTURES_FILE, parseFixtures } from "../../packages/camelid/src/export/fixtures.js";
 import { readGguf } from "../../packages/camelid/src/export/gguf/reader.js";
 import { modelfile } from "../../packages/camelid/src/export/ollama.js";
+import { readConfig } from "../../packages/camelid/src/model/config.js";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import { folderWeightsHash } from "../../packages/camelid/src/model/weights-hash.js";
 import { loadTokenizer } from "../../packages/camelid/src/tokenizer/tokenizer.js";
@@ -45,6 +46,8 @@ function makeAdapter(of: string, folder: string): string {
   saveAdapter(added, folder, { model: of, sha256: folderWeightsHash(of) });
   return folder;
 }
+
+const QUANTIZE = { doubleQuant: true, throughFp16: false };
 
 const entries = (folder: string) => readdirSync(folder).sort();
 
@@ -89,6 +92,26 @@ describe("merged", () => {
       "typed special tokens stay text",
     ).toHaveLength(1);
   });
+});
+
+test("an adapter on a 4-bit base merges into what its base's bits stand for, and is copied with them", async () => {
+  const folder = at("qlora");
+  {
+    using model = loadModel(base, { quantize: QUANTIZE });
+    const targetModules = ["q_proj", "v_proj"];
+    const added = addLora(model, { rank: 4, alpha: 8, dropout: 0, targetModules });
+    torch.manualSeed(4);
+    torch.noGrad(() => {
+      for (const { b } of added.pairs.values()) b.normal_(0, 0.2);
+    });
+    saveAdapter(added, folder, { model: base, quantize: QUANTIZE });
+  }
+  const { check } = await exportModel({ model: folder, to: "merged", out: at("qlora-merged") });
+  expect(check.worst).toBeLessThan(1e-5);
+  expect(readConfig(at("qlora-merged")).config.dtype).toBe("float32");
+  const copied = await exportModel({ model: folder, to: "adapter", out: at("qlora-copy") });
+  expect(copied.check.worst).toBe(0);
+  expect(readAdapterConfig(at("qlora-copy")).quantize).toEqual(QUANTIZE);
 });
 
 describe("adapter", () => {

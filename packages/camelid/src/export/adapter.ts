@@ -33,10 +33,10 @@ export async function writeAdapter(
   using model = loadSource(source, undefined);
   const fixtures = await makeFixtures(model, source.tokenizer);
   for (const [name, bytes] of source.companions) writeFileSync(join(folder, name), bytes);
-  const { baseSha256: sha256 } = readAdapterConfig(source.folder);
-  saveAdapter(adaptersOf(model)[0]!, folder, { model: baseName ?? base, sha256 });
+  const { baseSha256: sha256, quantize = null } = readAdapterConfig(source.folder);
+  saveAdapter(adaptersOf(model)[0]!, folder, { model: baseName ?? base, sha256, quantize });
   writeFixtures(folder, fixtures);
-  using reloaded = loadModel(base);
+  using reloaded = loadModel(base, { quantize });
   loadAdapter(reloaded, folder);
   return await checkFixtures(fixtures, reloaded, await loadTokenizer(folder), 0);
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DType } from "@camelid/torch";
 import { adaptersOf } from "../adapters/lora.js";
-import { MERGE_TOLERANCE, mergeAdapters } from "../adapters/merge.js";
+import { dequantizeModel, MERGE_TOLERANCE, mergeAdapters } from "../adapters/merge.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { loadModel } from "../model/load.js";
 import { saveModel } from "../model/save.js";
@@ -21,21 +21,19 @@ export interface MergedModel extends Disposable {
   model: LanguageModel;
   /** Of the model before adapters were merged. */
   fixtures: ParityFixtures;
-  /** How far a logit may lie from the fixtures, as a share: 0 where nothing was merged. */
+  /** How far a logit may lie from the fixtures, as a share: 0 where nothing was merged or restored. */
   allowed: number;
 }
 
-/** Loads the source, lets it make fixtures, and merges its adapters. */
+/** Loads the source, lets it make fixtures, and merges its adapters; a base in 4 bits becomes what those bits stand for. */
 export async function mergeSource(source: ExportSource, dtype: DType | undefined): Promise<MergedModel> {
   const model = loadSource(source, dtype);
   try {
     const fixtures = await makeFixtures(model, source.tokenizer);
-    const hasAdapters = adaptersOf(model).length > 0;
-    if (hasAdapters) {
-      const rows = fixtures.fixtures.map(({ input_ids }) => input_ids);
-      mergeAdapters(model, rows);
-    }
-    const allowed = hasAdapters ? MERGE_TOLERANCE[model.dtype]! : 0;
+    const isChanged = adaptersOf(model).length > 0 || dequantizeModel(model) > 0;
+    const rows = fixtures.fixtures.map(({ input_ids }) => input_ids);
+    if (adaptersOf(model).length > 0) mergeAdapters(model, rows);
+    const allowed = isChanged ? MERGE_TOLERANCE[model.dtype]! : 0;
     return { model, fixtures, allowed, [Symbol.dispose]: () => model[Symbol.dispose]() };
   } catch (error) {
     model[Symbol.dispose]();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { RopeScaling } from "../nn/rope.js";
+import { modelFolder } from "../run/hub-names.js";
 import { CommonFields, HARMLESS, type Rope } from "./config-fields.js";
 import { FAMILIES } from "./families.js";
 import type { ModelFamily } from "./family.js";
@@ -11,7 +12,7 @@ import type { ModelConfig } from "./model-config.js";
 
 /** Reads `config.json` of a model folder. `raw` is the file itself, kept for writing it back. */
 export function readConfig(folder: string): { config: ModelConfig; raw: Record<string, unknown> } {
-  const path = join(folder, "config.json");
+  const path = join(modelFolder(folder), "config.json");
   let raw: unknown;
   try {
     raw = JSON.parse(readFileSync(path, "utf8"));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readSafetensorsHeader, SAFETENSORS_DTYPES, SafetensorsError } from "@camelid/torch";
 import { z } from "zod";
 import { ModelError } from "../errors.js";
+import { modelFolder } from "../run/hub-names.js";
 import { FileBytes, readFileSlice } from "./file-bytes.js";
 import { readTorchFile } from "./tensor-unpickler.js";
 import { byteLengthOf, type WeightEntry } from "./weight-entry.js";
@@ -32,10 +33,11 @@ const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 const IndexFile = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
- * Finds and checks the weights of a model folder: one file, or shards named by an index.
+ * Finds and checks the weights of a model folder, or of a fetched model by its name: one file, or shards named by an index.
  * @throws {ModelError} when there are none, a shard is missing, or the files and their index disagree
  */
-export function openWeights(folder: string): ModelWeights {
+export function openWeights(name: string): ModelWeights {
+  const folder = modelFolder(name);
   const found = CANDIDATES.find(({ file }) => existsSync(join(folder, file)));
   if (found === undefined) throw noWeights(folder);
   const first = join(folder, found.file);
