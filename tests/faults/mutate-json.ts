@@ -35,7 +35,7 @@ export function mutateJson(original: unknown, random: (below: number) => number)
         else if (typeof place.value === "object" && place.value !== null) {
           const key = ODD_KEYS[random(ODD_KEYS.length)]!;
           Object.defineProperty(place.value, key, {
-            value: ODD_VALUES[random(ODD_VALUES.length)],
+            value: structuredClone(ODD_VALUES[random(ODD_VALUES.length)]), // a shared one would be changed later
             enumerable: true,
             configurable: true,
             writable: true,
