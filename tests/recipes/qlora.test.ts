@@ -21,6 +21,7 @@ import { z } from "zod";
 import { Nf4Linear } from "../../packages/camelid/src/nn/nf4-linear.js";
 import * as dpo from "../../recipes/dpo.js";
 import * as sft from "../../recipes/sft.js";
+import { camelid } from "../cli/camelid.js";
 import "../close.js";
 import { traceOf } from "../faults/training.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
@@ -159,6 +160,23 @@ describe("camelid sft on a base in 4 bits", () => {
     using other = loadAdaptedModel(join(run, "final"));
     expect(torch.tensorScope(() => logits(model).equal(logits(other)))).toBe(true);
   });
+});
+
+test("the commands quantise a base as well, and a folder in 4 bits answers the same", async () => {
+  const [prompts, stored] = [join(root, "prompts.jsonl"), join(root, "four-bits")];
+  writeFileSync(prompts, `${JSON.stringify({ prompt: "alpaca guanaco" })}\n`);
+  using base = loadModel(tiny.model, { quantize });
+  saveModel(base, stored, { tokenizer: tiny.model });
+  const answer = async (model: string, ...words: string[]): Promise<unknown> => {
+    const out = join(mkdtempSync(join(root, "answers-")), "out.jsonl");
+    const options = ["--prompts", prompts, "--out", out, "--max-new-tokens", "12", "--threads", "1"];
+    const { code, err } = await camelid("generate", "--model", model, ...options, ...words);
+    expect(code, err).toBe(0);
+    return JSON.parse(readFileSync(out, "utf8")).output_ids;
+  };
+  const quantised = await answer(tiny.model, "--quantize-type", "nf4");
+  expect(quantised).toEqual(await answer(stored));
+  expect(quantised).toHaveLength(12);
 });
 
 describe("camelid dpo on a base in 4 bits", () => {

@@ -6,12 +6,13 @@ import { loadAdaptedModel } from "../../adapters/load-adapted.js";
 import { CamelidError } from "../../errors.js";
 import { createEngine } from "../../generate/engine.js";
 import { checkVocabulary } from "../../model/check-vocabulary.js";
+import type { LoadOptions } from "../../model/load.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { knob } from "../../settings/knob.js";
-import { knobs } from "../../settings/knobs.js";
+import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
-import { type Machine, prepareMachine } from "../../train/machine.js";
+import { prepareMachine } from "../../train/machine.js";
 import { type AnswerView, blocksView, columnsView, runningView } from "../chat/screen.js";
 import { type Answer, ChatSession, type Speaker } from "../chat/session.js";
 import { shortNames } from "../chat/short-names.js";
@@ -44,6 +45,7 @@ const settings = z.strictObject({
     alsoKnownAs: ["top_p", "nucleus"],
   }),
   precision: knobs.precision,
+  quantize: quantizeKnobs.nullable().default(null),
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,
@@ -64,7 +66,7 @@ const HELP = `/new             forget the conversation
 /exit            end (Ctrl+D too); Ctrl+C stops an answer`;
 
 async function run(chosen: Settings, { output }: RecipeContext): Promise<RunOutcome> {
-  const machine = prepareMachine(chosen);
+  const machine = { ...prepareMachine(chosen), quantize: chosen.quantize };
   await using speakers = new Speakers();
   const folders = [chosen.model, ...chosen.beside];
   for (const [i, name] of shortNames(folders).entries())
@@ -83,9 +85,9 @@ async function run(chosen: Settings, { output }: RecipeContext): Promise<RunOutc
 class Speakers implements AsyncDisposable {
   readonly all: Speaker[] = [];
 
-  async load(name: string, folder: string, machine: Machine): Promise<void> {
+  async load(name: string, folder: string, options: LoadOptions): Promise<void> {
     const tokenizer = await loadTokenizer(folder);
-    const model = loadAdaptedModel(folder, machine);
+    const model = loadAdaptedModel(folder, options);
     checkVocabulary(tokenizer, model.config, folder);
     this.all.push({ name, engine: createEngine(model, tokenizer) });
   }

@@ -10,7 +10,7 @@ import { writeFileAtomic } from "../../run/atomic-write.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
 import { knob } from "../../settings/knob.js";
-import { knobs } from "../../settings/knobs.js";
+import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import { prepareMachine } from "../../train/machine.js";
@@ -65,6 +65,7 @@ const settings = z.strictObject({
     alsoKnownAs: ["stop_strings", "stop_sequences"],
   }),
   precision: knobs.precision,
+  quantize: quantizeKnobs.nullable().default(null),
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,
@@ -81,7 +82,8 @@ async function run(settings_: z.output<typeof settings>, context: RecipeContext)
   const prompts = await readPrompts(settings_.prompts);
   const machine = prepareMachine(settings_);
   const tokenizer = await loadTokenizer(settings_.model);
-  using model = loadAdaptedModel(settings_.model, machine);
+  const { quantize } = settings_;
+  using model = loadAdaptedModel(settings_.model, { ...machine, quantize });
   checkVocabulary(tokenizer, model.config, settings_.model);
   const ids = await promptIds(prompts, tokenizer);
 

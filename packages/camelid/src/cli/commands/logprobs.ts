@@ -10,7 +10,7 @@ import { nextTurn } from "../../run/interrupt.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
 import { knob } from "../../settings/knob.js";
-import { knobs } from "../../settings/knobs.js";
+import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import { prepareMachine } from "../../train/machine.js";
@@ -30,6 +30,7 @@ const settings = z.strictObject({
   tokenVariant: knobs.tokenVariant,
   specialTokensInContent: knobs.specialTokensInContent,
   precision: knobs.precision,
+  quantize: quantizeKnobs.nullable().default(null),
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,
@@ -47,7 +48,8 @@ async function run(settings_: z.output<typeof settings>, context: RecipeContext)
   const tokenizer = await loadTokenizer(settings_.model);
   const { rows } = await readConversations(settings_.data, settings_);
   const rendered = await renderConversations(rows, tokenizer, settings_);
-  using model = loadAdaptedModel(settings_.model, machine);
+  const { quantize } = settings_;
+  using model = loadAdaptedModel(settings_.model, { ...machine, quantize });
   checkVocabulary(tokenizer, model.config, settings_.model);
 
   using progress = new Progress({ label: "logprobs", unit: "row", total: rows.length, mode: context.output });

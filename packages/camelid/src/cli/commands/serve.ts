@@ -8,7 +8,7 @@ import type { Engine } from "../../generate/requests.js";
 import { checkVocabulary } from "../../model/check-vocabulary.js";
 import { startServer } from "../../serve/server.js";
 import { knob } from "../../settings/knob.js";
-import { knobs } from "../../settings/knobs.js";
+import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import { type Machine, prepareMachine } from "../../train/machine.js";
@@ -78,6 +78,7 @@ const settings = z.strictObject({
     placeholder: "bytes",
   }),
   precision: knobs.precision,
+  quantize: quantizeKnobs.nullable().default(null),
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,
@@ -144,7 +145,8 @@ class Engines implements AsyncDisposable {
 
   async load(name: string, folder: string, machine: Machine, chosen: ServeSettings): Promise<void> {
     const tokenizer = await loadTokenizer(folder);
-    const model = loadAdaptedModel(folder, machine);
+    const { quantize } = chosen;
+    const model = loadAdaptedModel(folder, { ...machine, quantize });
     checkVocabulary(tokenizer, model.config, folder);
     const { maxSequences, kvCacheBytes } = chosen;
     this.byName.set(

@@ -32,7 +32,8 @@ export async function openEvaluated(settings: EvalSettings): Promise<OpenEvaluat
 async function openModel(settings: EvalSettings, name: string): Promise<OpenEvaluated> {
   const machine = prepareMachine(settings);
   const tokenizer = await loadTokenizer(name);
-  const model = loadAdaptedModel(name, machine);
+  const { quantize } = settings;
+  const model = loadAdaptedModel(name, { ...machine, quantize });
   checkVocabulary(tokenizer, model.config, name);
   const engine = createEngine(model, tokenizer, {
     maxSequences: settings.batchSize,
@@ -42,6 +43,7 @@ async function openModel(settings: EvalSettings, name: string): Promise<OpenEval
   const hash = createHash("sha256").update(folderIdentity(folder));
   if (isAdapterFolder(folder)) hash.update(weightsHash(model.namedParameters()));
   hash.update(`${machine.dtype} ${machine.device.split(":")[0]}`);
+  if (quantize !== null) hash.update(JSON.stringify(quantize));
   const evaluated = engineModel({
     engine,
     name,

@@ -1,7 +1,7 @@
 /** The knobs of `camelid eval`. */
 import { z } from "zod";
 import { knob } from "../../settings/knob.js";
-import { knobs } from "../../settings/knobs.js";
+import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 
 const what = "What to evaluate";
 const how = "How";
@@ -143,6 +143,7 @@ export const evalSettings = z.strictObject({
     placeholder: "bytes",
   }),
   precision: knobs.precision,
+  quantize: quantizeKnobs.nullable().default(null),
   device: knobs.device,
   threads: knobs.threads,
   seed: knobs.seed,

@@ -1,0 +1,132 @@
+/**
+ * One training step of LoRA and QLoRA against one of full training: the same model, the same rows, the same optimizer, taking
+ * turns. Time is the best of several steps; memory is the peak of live tensors in one step, measured from before the model
+ * was loaded. The goal: LoRA takes at most 0.75 of a full step.
+ *
+ *     node benchmarks/adapters/lora-step.mjs [--size 41m|tiny] [--threads 4] [--rounds 5] [--tokens 4096] [--rank 16]
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import {
+  accumulateSft,
+  adamw,
+  addLora,
+  initModel,
+  LossMeter,
+  loadModel,
+  parseConfig,
+  saveModel,
+} from "../../packages/camelid/dist/index.js";
+import * as torch from "../../packages/torch/dist/index.js";
+
+const { values } = parseArgs({
+  options: {
+    size: { type: "string", default: "41m" },
+    threads: { type: "string", default: "4" },
+    rounds: { type: "string", default: "5" },
+    tokens: { type: "string", default: "4096" },
+    rank: { type: "string", default: "16" },
+  },
+});
+const [threads, rounds, tokens, rank] = ["threads", "rounds", "tokens", "rank"].map((key) =>
+  Number(values[key]),
+);
+torch.setNumThreads(threads);
+torch.manualSeed(1);
+const sizes = {
+  tiny: {
+    vocab_size: 2000,
+    hidden_size: 256,
+    intermediate_size: 704,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+  },
+  "41m": {
+    vocab_size: 16000,
+    hidden_size: 512,
+    intermediate_size: 1408,
+    num_hidden_layers: 8,
+    num_attention_heads: 8,
+  },
+};
+const config = parseConfig({ model_type: "llama", max_position_embeddings: 2048, ...sizes[values.size] });
+
+const root = mkdtempSync(join(tmpdir(), "camelid-lora-step-"));
+const folder = join(root, "model");
+{
+  const model = initModel(config, { dtype: "bfloat16" });
+  saveModel(model, folder);
+  model[Symbol.dispose]();
+}
+
+// Rows of 64 to 512 tokens, the last two thirds of each trained, as many as fill the budget.
+const rows = [];
+for (let left = tokens; left > 0; ) {
+  const length = Math.min(left, 64 + ((rows.length * 149) % 449));
+  const inputIds = Int32Array.from(
+    { length },
+    (_, i) => 3 + ((i * 7919 + rows.length * 31) % (config.vocabSize - 3)),
+  );
+  rows.push({ inputIds, labels: inputIds.map((id, i) => (i < length / 3 ? -100 : id)), dataset: "made" });
+  left -= length;
+}
+const scale = 1 / rows.reduce((sum, { labels }) => sum + labels.filter((label) => label !== -100).length, 0);
+
+const targetModules = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+const lora = { rank, alpha: 2 * rank, dropout: 0, targetModules };
+const quantize = { doubleQuant: true, throughFp16: false };
+const settings = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, masterWeights: true };
+const inBackward = { optimizerInBackward: true };
+const methods = {
+  full: { trainable: true },
+  "full, 8-bit moments": { trainable: true, adamw: { optimizer: "adamw-8bit" } },
+  "full, in backward": { trainable: true, adamw: inBackward, maxGradNorm: null },
+  "full, in backward, 8-bit": {
+    trainable: true,
+    adamw: { ...inBackward, optimizer: "adamw-8bit" },
+    maxGradNorm: null,
+  },
+  LoRA: { lora },
+  QLoRA: { lora, quantize },
+};
+
+/** The steps of recipes/sft.ts. Memory belongs to one method at a time, so each is loaded, stepped and freed in each round. */
+function measure({ trainable = false, lora, quantize = null, maxGradNorm = 1, adamw: choice = {} }, best) {
+  const before = torch.memoryStats().liveBytes;
+  const model = loadModel(folder, { dtype: "bfloat16", trainable, quantize });
+  const parameters = lora === undefined ? model.namedParameters() : addLora(model, lora).namedParameters();
+  const optimizer = adamw(parameters, { ...settings, ...choice });
+  const meter = new LossMeter(["made"], "cpu");
+  torch.resetPeakMemory();
+  for (let step = 0; step < 2; step++) {
+    const started = performance.now();
+    optimizer.begin(1e-4);
+    accumulateSft(model, rows, scale, meter);
+    optimizer.update(1e-4, maxGradNorm).dispose();
+    meter.take();
+    if (step > 0) best.milliseconds = Math.min(best.milliseconds, performance.now() - started);
+  }
+  best.peak = torch.memoryStats().peakBytes - before;
+  for (const thing of [optimizer, meter, model]) thing[Symbol.dispose]();
+}
+
+const results = new Map(
+  Object.keys(methods).map((name) => [name, { milliseconds: Number.POSITIVE_INFINITY }]),
+);
+for (let round = 0; round < rounds; round++)
+  for (const [name, method] of Object.entries(methods)) measure(method, results.get(name));
+rmSync(root, { recursive: true });
+
+const full = results.get("full");
+console.log(
+  `${values.size}, bf16 with fp32 masters, ${tokens} tokens in ${rows.length} rows, ${threads} threads\n`,
+);
+console.log("| step | ms | of full | peak MB | of full |\n|---|---:|---:|---:|---:|");
+for (const [name, { milliseconds, peak }] of results) {
+  const ratios = [milliseconds / full.milliseconds, peak / full.peak].map((ratio) => ratio.toFixed(2));
+  console.log(
+    `| ${name} | ${milliseconds.toFixed(0)} | ${ratios[0]} | ${(peak / 1e6).toFixed(0)} | ${ratios[1]} |`,
+  );
+}
