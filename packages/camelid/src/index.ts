@@ -192,6 +192,10 @@ export {
   watchAnswers,
 } from "./generate/watch-answers.js";
 
+// Serving.
+
+export { type ModelServer, type ServeSettings, startServer } from "./serve/server.js";
+
 // Several processes.
 
 export { aloneInTheWorld, joinWorld, type World } from "./parallel/world.js";

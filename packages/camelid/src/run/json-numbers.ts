@@ -9,7 +9,7 @@ const spelled = {
 
 /** A number that may be one of the three words; the value read is always a number. */
 export const anyNumber = z
-  .union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])])
+  .union([z.number(), z.literal(["NaN", "Infinity", "-Infinity"])])
   .transform((value) => (typeof value === "number" ? value : spelled[value]));
 
 /**
