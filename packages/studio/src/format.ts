@@ -20,6 +20,11 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en");
 }
 
+/** `1 row`, `2 rows`. */
+export function plural(many: number, word: string): string {
+  return `${count(many)} ${many === 1 ? word : `${word}s`}`;
+}
+
 export function compact(value: number): string {
   if (value < 10_000) return count(value);
   return Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value);

@@ -5,7 +5,7 @@ import { Failure, Page } from "../parts/blocks.tsx";
 import { type Route, setQuery } from "../router.tsx";
 import { type Conversation, useConversation } from "./conversation.ts";
 import { DecodingFields, useDecoding } from "./decoding.tsx";
-import { ModelChoice, modelName } from "./model-choice.tsx";
+import { ModelChoice, modelNames } from "./model-choice.tsx";
 
 /** Talk with any checkpoint or adapter, or with two at once. */
 export function ChatView({ route, catalog }: { route: Route; catalog: Catalog }) {
@@ -17,6 +17,7 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
   const known = (id: string | null) => catalog.models.some((model) => model.id === id);
   const a = known(route.query.get("a")) ? route.query.get("a")! : (catalog.models[0]?.id ?? "");
   const b = known(route.query.get("b")) ? route.query.get("b")! : "";
+  const [nameA = "", nameB = ""] = modelNames([a, b]);
   const busy = first.busy || second.busy;
   const send = () => {
     if (text.trim() === "" || busy || a === "") return;
@@ -72,8 +73,8 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
         />
       </details>
       <div class={b === "" ? "" : "sides"}>
-        <Talk of={first} name={modelName(a)} />
-        {b !== "" && <Talk of={second} name={modelName(b)} />}
+        <Talk of={first} name={nameA} />
+        {b !== "" && <Talk of={second} name={nameB} />}
       </div>
       <div class="composer">
         <textarea

@@ -37,14 +37,21 @@ export function ModelChoice(props: {
   );
 }
 
-/** A name short enough for a heading: the run and what of it. */
-export function modelName(id: string): string {
-  const parts = id.split("/");
-  const last = parts.at(-1) ?? id;
-  return last === "final" || last.startsWith("step-")
-    ? parts
-        .slice(last === "final" ? -2 : -3)
-        .join("/")
-        .replace("/checkpoints", "")
-    : last;
+/** Names short enough for a heading, and long enough that no two are the same: `first/final`, `first/step-200`. */
+export function modelNames(ids: readonly string[]): string[] {
+  const different = new Set(ids);
+  const parts = (id: string) => id.replace("/checkpoints/", "/").split("/");
+  const named = (id: string, length: number) => parts(id).slice(-length).join("/");
+  return ids.map((id) => {
+    const own = /^(final|step-\d+)$/.test(parts(id).at(-1)!) ? 2 : 1;
+    for (let length = own; length < parts(id).length; length++) {
+      const alike = [...different].filter(
+        (other) => other.endsWith(named(id, length)) || named(other, length) === named(id, length),
+      );
+      if (alike.length === 1) return named(id, length);
+    }
+    return id;
+  });
 }
+
+export const modelName = (id: string): string => modelNames([id])[0]!;

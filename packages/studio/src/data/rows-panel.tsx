@@ -8,7 +8,7 @@ import {
   type RowsReply,
   type RowView,
 } from "../api.ts";
-import { compact, count, percent } from "../format.ts";
+import { compact, count, percent, plural } from "../format.ts";
 import { useEvery, useKept, useLoad, useRested } from "../hooks.ts";
 import { Failure } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
@@ -69,7 +69,7 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
             ? "…"
             : first.value.total === null
               ? ""
-              : `${count(first.value.total)} rows`}
+              : plural(first.value.total, "row")}
           {state?.kind === "reading" &&
             ` reading the file into a table, ${percent(state.share, 0)}; search and sort come then`}
         </span>

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { type EvalTask, get, type ItemDetail, type ItemsReply, type ListedItem, part } from "../api.ts";
-import { count } from "../format.ts";
+import { plural } from "../format.ts";
 import { useLoad, useRested } from "../hooks.ts";
 import { Failure, Note } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
@@ -58,7 +58,7 @@ export function ItemsPanel({ id, task, route }: { id: string; task: EvalTask; ro
           </button>
         )}
         <span class="soft" role="status">
-          {first.value && `${count(first.value.total)} items`}
+          {first.value && plural(first.value.total, "item")}
         </span>
       </div>
       {first.error && <Failure of={first.error} />}

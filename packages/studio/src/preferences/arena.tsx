@@ -11,7 +11,7 @@ import {
   type VotesReply,
 } from "../api.ts";
 import { DecodingFields, useDecoding } from "../chat/decoding.tsx";
-import { ModelChoice, modelName } from "../chat/model-choice.tsx";
+import { ModelChoice, modelNames } from "../chat/model-choice.tsx";
 import { count, percent } from "../format.ts";
 import { useKept } from "../hooks.ts";
 import { Failure } from "../parts/blocks.tsx";
@@ -223,7 +223,11 @@ function Side({
       aria-busy={phase === "answering" && !answer.done}
     >
       <h3>
-        {told ? modelName(told[side]) : side === "left" ? "Left" : "Right"}
+        {told
+          ? modelNames([told.left, told.right])[side === "left" ? 0 : 1]
+          : side === "left"
+            ? "Left"
+            : "Right"}
         {won && <small>preferred</small>}
       </h3>
       <p class="words">
@@ -277,12 +281,13 @@ function VoteBar({
 
 function Standing({ votes, a, b }: { votes: VotesReply; a: string; b: string }) {
   const pairing = votes.pairings.find((one) => [one.a, one.b].includes(a) && [one.a, one.b].includes(b));
+  const [nameA, nameB] = modelNames([pairing?.a ?? "", pairing?.b ?? ""]);
   if (pairing === undefined || pairing.rate === null || pairing.interval === null) return null;
   return (
     <p class="standing" role="status">
-      {modelName(pairing.a)} has won <b>{percent(pairing.rate, 0)}</b> of{" "}
-      {count(pairing.wins + pairing.losses)} decided votes against {modelName(pairing.b)} (95 % interval{" "}
-      {percent(pairing.interval[0], 0)} to {percent(pairing.interval[1], 0)}).{" "}
+      {nameA} has won <b>{percent(pairing.rate, 0)}</b> of {count(pairing.wins + pairing.losses)} decided
+      votes against {nameB} (95 % interval {percent(pairing.interval[0], 0)} to{" "}
+      {percent(pairing.interval[1], 0)}).{" "}
       <a href={link("preferences", "", { tab: "votes" })}>{count(votes.pairs)} pairs collected</a>
     </p>
   );

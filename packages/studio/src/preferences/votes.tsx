@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { type ExportReply, type Pairing, post, RequestFailed, type Vote, type VotesReply } from "../api.ts";
-import { modelName } from "../chat/model-choice.tsx";
+import { modelNames } from "../chat/model-choice.tsx";
 import { count, moment, percent } from "../format.ts";
 import { Failure, Note, Part } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
@@ -88,7 +88,7 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
             {(["a", "b"] as const).map((side) => (
               <section key={side} class={`answer${open.winner === side ? " won" : ""}`}>
                 <h3>
-                  {modelName(open[side].model)}
+                  {modelNames([open.a.model, open.b.model])[side === "a" ? 0 : 1]}
                   {open.winner === side && <small>preferred</small>}
                 </h3>
                 <p class="words">
@@ -106,15 +106,17 @@ export function Votes({ of, reload }: { of: VotesReply; reload: () => void }) {
 function verdict({ winner, a, b }: Vote): string {
   if (winner === "tie") return "equally good";
   if (winner === "both-bad") return "both bad";
-  return `${modelName((winner === "a" ? a : b).model)} over ${modelName((winner === "a" ? b : a).model)}`;
+  const [nameA, nameB] = modelNames([a.model, b.model]);
+  return winner === "a" ? `${nameA} over ${nameB}` : `${nameB} over ${nameA}`;
 }
 
 function PairingRow({ of }: { of: Pairing }) {
-  const { a, b, wins, losses, ties, bothBad, rate, interval } = of;
+  const [nameA, nameB] = modelNames([of.a, of.b]);
+  const { wins, losses, ties, bothBad, rate, interval } = of;
   return (
     <div class="pairing">
       <div class="who">
-        <b>{modelName(a)}</b> <span class="soft">against</span> <b>{modelName(b)}</b>
+        <b>{nameA}</b> <span class="soft">against</span> <b>{nameB}</b>
       </div>
       {rate === null || interval === null ? (
         <span class="soft">no decided vote yet</span>
