@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { SettingsError } from "../errors.js";
 import { writeFileAtomic } from "../run/atomic-write.js";
-import { type Answerer, answerItems, type ItemState } from "./answer-items.js";
+import { type Answerer, answerItems } from "./answer-items.js";
 import { AnswerStore } from "./answer-store.js";
 import type { Backend } from "./backend.js";
 import { DataFolder } from "./data-folder.js";
@@ -39,7 +39,7 @@ export interface EvaluateOptions {
   strictData?: boolean;
   /** Programs or judgments at once; 4. */
   concurrency?: number;
-  /** Prompts are written, nobody is asked. */
+  /** Prompts are written to TASK.dry-run.jsonl, nobody is asked; answers known from before lead to the judges' prompts. */
   dryRun?: boolean;
   contamination?: Contamination;
   signal?: AbortSignal;
@@ -189,7 +189,8 @@ class Answerers implements AsyncDisposable {
     const key = role === "model" ? role : `${task.name}.${role}`;
     const known = this.#open.get(key);
     if (known !== undefined) return known;
-    const backend = role === "model" ? this.options.model.backend : await this.#openRole(task, role);
+    const opened = role === "model" ? this.options.model.backend : await this.#openRole(task, role);
+    const backend = this.options.dryRun ? asksNobody(opened) : opened;
     const answerer = { backend, store: new AnswerStore(join(this.options.out, "answers", `${key}.jsonl`)) };
     this.#open.set(key, answerer);
     return answerer;
@@ -219,6 +220,25 @@ class Answerers implements AsyncDisposable {
       if (key !== "model") await backend[Symbol.asyncDispose]();
     }
   }
+}
+
+/** What has been answered before is known; the rest is only shown. */
+function asksNobody(backend: Backend): Backend {
+  const { name, identity, canScore } = backend;
+  return {
+    name,
+    identity,
+    canScore,
+    async ask(batch, onOutcome) {
+      for (const index of batch.keys()) {
+        onOutcome(index, { refused: { reason: "dry-run", message: "nobody was asked" } });
+      }
+    },
+    stats: () => backend.stats(),
+    ...(backend.keys === undefined ? {} : { keys: (batch) => backend.keys!(batch) }),
+    ...(backend.show === undefined ? {} : { show: (prompt) => backend.show!(prompt) }),
+    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
+  };
 }
 
 function metricsOf(
@@ -252,5 +272,3 @@ function writeResults(
   writeMetrics(options.out, metrics);
   writeFileAtomic(join(options.out, "report.html"), evalReport(options.out, metrics));
 }
-
-export type { ItemState };

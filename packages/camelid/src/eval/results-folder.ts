@@ -58,18 +58,24 @@ export function openResults(
   }
   const metrics = readMetrics(folder);
   const differs =
-    metrics.model.identity !== own.identity
-      ? `results of ${metrics.model.name}, not of ${own.name}`
-      : metrics.profile !== own.profile
-        ? `results of profile ${metrics.profile}, not ${own.profile}`
-        : metrics.seed !== own.seed
-          ? `results of seed ${metrics.seed}, not ${own.seed}`
+    metrics.profile !== own.profile
+      ? `results of profile ${metrics.profile}, not ${own.profile}`
+      : metrics.seed !== own.seed
+        ? `results of seed ${metrics.seed}, not ${own.seed}`
+        : metrics.model.identity !== own.identity
+          ? modelDiffers(metrics.model.name, own.name)
           : undefined;
   if (differs === undefined) return metrics.tasks;
   throw new SettingsError("ERR_EVAL_OUT", `the output folder holds ${differs}.`, {
     where: path,
     fix: "choose another --out; results of one folder are comparable.",
   });
+}
+
+function modelDiffers(before: string, now: string): string {
+  return before === now
+    ? `results of ${now} with other weights or in another precision`
+    : `results of ${before}, not of ${now}`;
 }
 
 /** What an interrupted evaluation may have left in a folder without metrics.json. */

@@ -67,7 +67,8 @@ async function runLive(settings: EvalSettings, context: RecipeContext): Promise<
         onProgress: progress.update,
         onTask(summary) {
           progress.end();
-          tell(summary, context);
+          if (settings.dryRun) say(`${summary.items} prompts: ${join(settings.out, summary.predictions)}`);
+          else tell(summary, context);
         },
       }),
     );
@@ -80,9 +81,9 @@ function common(
   settings: EvalSettings,
   { signal }: RecipeContext,
 ): Omit<EvaluateOptions, "tasks" | "model" | "roles"> {
-  const { out, profile, seed, shots, strictData, concurrency, dryRun } = settings;
+  const { out, profile, seed, shots, strictData, concurrency } = settings;
   return {
-    out: dryRun ? join(out, "dry-run") : out,
+    out,
     profile,
     seed,
     data: [...(settings.data ?? []), downloads()],
