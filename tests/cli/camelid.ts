@@ -8,6 +8,7 @@ import { command as doctor } from "../../packages/camelid/src/cli/commands/docto
 import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
+import * as dpoRecipe from "../../recipes/dpo.js";
 import * as sftRecipe from "../../recipes/sft.js";
 
 export interface Outcome {
@@ -16,10 +17,12 @@ export interface Outcome {
   err: string;
 }
 
-/** Verbs of the build, but for the recipe: it is taken from the sources like everything else in this process. */
+/** Verbs of the build, but for the recipes: they are taken from the sources like everything else in this process. */
 const sources: readonly Verb[] = verbs.map((verb) => {
   if (verb.name === "sft")
     return { ...verb, load: async () => ({ command: () => recipeCommand("sft", sftRecipe) }) };
+  if (verb.name === "dpo")
+    return { ...verb, load: async () => ({ command: () => recipeCommand("dpo", dpoRecipe) }) };
   if (verb.name === "doctor")
     return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
   return verb;
