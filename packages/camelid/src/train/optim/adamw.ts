@@ -34,7 +34,8 @@ export interface Adamw extends Disposable {
   /** To be called before the passes of a step: with `optimizerInBackward` they update the parameters. */
   begin(learningRate: number): void;
   /**
-   * Ends a step: clips, updates every parameter that has a gradient, and clears the gradients.
+   * Ends a step: clips, updates every parameter that has a gradient, and clears the gradients. A norm that is not finite
+   * changes no weight: what led to it can then still be looked for. (In the backward pass each parameter has its own norm.)
    * @returns gradient norm before clipping, scalar
    */
   update(learningRate: number, maxGradNorm: number | null): Tensor;
@@ -63,11 +64,12 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
   const { betas, eps, weightDecay, optimizerInBackward = false } = settings;
   let steps = 0;
 
-  const updateSlots = (active: readonly Slot[], learningRate: number): void => {
+  const updateSlots = (active: readonly Slot[], learningRate: number, norm: Tensor): void => {
+    const isBroken = norm.isfinite().logicalNot().to({ dtype: "float32" });
     for (const { step } of active) step.add_(1);
     for (const decays of [true, false]) {
       const group = active.filter(({ decay }) => decay === decays);
-      stepMoments(group, { learningRate, betas, eps, weightDecay: decays ? weightDecay : 0 });
+      stepMoments(group, { isBroken, learningRate, betas, eps, weightDecay: decays ? weightDecay : 0 });
     }
     torch.noGrad(() => {
       for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
@@ -88,11 +90,9 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
       if (inBackward !== undefined) return inBackward.end(learningRate, maxGradNorm);
       return torch.tensorScope(() => {
         const active = slots.filter(({ parameter }) => parameter.grad !== undefined);
-        const norm = clipGradNorm(
-          active.map(({ parameter }) => parameter.grad!),
-          maxGradNorm,
-        );
-        updateSlots(active, learningRate);
+        const gradients = active.map(({ parameter }) => parameter.grad!);
+        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm));
+        torch.span("optimizer", () => updateSlots(active, learningRate, norm));
         return norm;
       });
     },
@@ -166,7 +166,10 @@ class BackwardUpdates implements Disposable {
   /** [parameters] fp32: of the gradients of this step. */
   readonly #norms: Tensor;
 
-  constructor(slots: readonly Slot[], update: (active: readonly Slot[], learningRate: number) => void) {
+  constructor(
+    slots: readonly Slot[],
+    update: (active: readonly Slot[], learningRate: number, norm: Tensor) => void,
+  ) {
     this.#slots = slots;
     this.#norms = torch.zeros([slots.length], { device: slots[0]?.parameter.device ?? "cpu" });
     for (const [place, slot] of slots.entries()) {
@@ -177,7 +180,7 @@ class BackwardUpdates implements Disposable {
         this.#done.add(slot);
         const [norm] = torch.foreachNorm([slot.parameter.grad!], 2, "float32");
         this.#norms.select(0, place).copy_(norm!);
-        update([slot], rate);
+        torch.span("optimizer", () => update([slot], rate, norm!));
       });
     }
   }

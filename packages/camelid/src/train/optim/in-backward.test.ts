@@ -86,6 +86,30 @@ test("a second pass in one step is an error that names the parameter", () => {
   expect(() => backward(parameters, 2, false)).toThrow(/second backward pass/);
 });
 
+test.each([
+  ["after", "adamw", false],
+  ["after", "adamw-8bit", false],
+  ["inside", "adamw", true],
+  ["inside", "adamw-8bit", true],
+] as const)(
+  "gradients that are not finite change no weight (%s the pass, %s)",
+  (_, optimizer, optimizerInBackward) => {
+    using _scope = torch.tensorScope();
+    const parameters = newParameters();
+    using adam = adamw(parameters, { ...base, optimizer, optimizerInBackward });
+    const before = [...parameters.values()].map((parameter) => parameter.detach().clone());
+    adam.begin(0.01);
+    let x = torch.randn([4, SIZE]).mul(parameters.get("shared")!);
+    for (let i = 0; i < LAYERS; i++) x = torch.linear(x, parameters.get(`layer.${i}`)!);
+    x.sum().mul(Number.NaN).backward();
+    expect(adam.update(0.01, null).item()).toBeNaN();
+    for (const [i, parameter] of [...parameters.values()].entries()) {
+      expect(parameter.equal(before[i]!)).toBe(true);
+      expect(parameter.grad).toBeUndefined();
+    }
+  },
+);
+
 test("passes between two steps leave weights and gradients alone", () => {
   using _ = torch.tensorScope();
   const parameters = newParameters();

@@ -7,6 +7,8 @@ import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
 export interface AdamwStep {
+  /** Scalar fp32: 1 where the gradients are not finite, and nothing is to change. */
+  isBroken: Tensor;
   learningRate: number;
   betas: readonly [number, number];
   eps: number;
@@ -62,12 +64,15 @@ export function stepMoments(slots: readonly MomentSlot[], step: AdamwStep): void
       slots.filter(({ moments }) => moments.bits === 32),
       step,
     );
-    for (const slot of slots) if (slot.moments.bits === 8) step8(slot, step);
+    const blockwise = slots.filter(({ moments }) => moments.bits === 8);
+    if (blockwise.length === 0 || step.isBroken.item() !== 0) return;
+    for (const slot of blockwise) step8(slot, step);
   });
 }
 
-function step32(slots: readonly MomentSlot[], { learningRate, betas, eps, weightDecay }: AdamwStep): void {
+function step32(slots: readonly MomentSlot[], options: AdamwStep): void {
   if (slots.length === 0) return;
+  const { learningRate, betas, eps, weightDecay, isBroken } = options;
   torch.fusedAdamw_(
     slots.map(({ weight }) => weight),
     // The kernel wants gradients of the weight's dtype.
@@ -84,6 +89,7 @@ function step32(slots: readonly MomentSlot[], { learningRate, betas, eps, weight
       eps,
       amsgrad: false,
       maximize: false,
+      foundInf: isBroken,
     },
   );
 }
