@@ -192,6 +192,28 @@ export {
   watchAnswers,
 } from "./generate/watch-answers.js";
 
+// Export: forms that other programs read, held against parity fixtures; uploads.
+
+export {
+  type ExportOptions,
+  type ExportSummary,
+  type ExportTarget,
+  exportModel,
+} from "./export/export-model.js";
+export { checkFixtures, makeFixtures, type ParityFixtures, parseFixtures } from "./export/fixtures.js";
+export { type PushOptions, type PushResult, pushModel } from "./export/push.js";
+
+// Evaluation.
+
+export { endpointBackend } from "./eval/backends/endpoint.js";
+export { type Comparison, compareResults } from "./eval/compare.js";
+export { engineModel } from "./eval/engine-model.js";
+export { type EvaluatedModel, type EvaluateOptions, evaluate } from "./eval/evaluate.js";
+export { evaluateInTraining, type TrainingEval, type TrainingEvalOptions } from "./eval/in-training.js";
+export { type ReplayOptions, replay } from "./eval/replay.js";
+export { type EvalMetrics, readMetrics, readPredictions } from "./eval/results-folder.js";
+export type { TaskSummary } from "./eval/summary.js";
+
 // Serving.
 
 export { type ModelServer, type ServeSettings, startServer } from "./serve/server.js";
