@@ -52,6 +52,10 @@ async function requestsOf<Item extends TaskItem>(
   return { item, requests: (await task.requests(item, answers, context)) as GenerateRequest[], context };
 }
 
+/** Contents of a prompt's messages. */
+const contents = ({ prompt }: GenerateRequest): string[] =>
+  "messages" in prompt ? prompt.messages.map(({ content }) => content) : [];
+
 /** The text that the model gets; without a chat template of its own, the Tülu layout. */
 async function promptOf<Item extends TaskItem>(
   task: Task<Item>,
@@ -119,11 +123,10 @@ test("AlpacaEval: the instruction alone, greedy, up to 8,192 tokens; then the ju
 
 test("AlpacaEval: which answer stands first is drawn as upstream draws it, or both orders are judged", async () => {
   // random.Random("is_switched_outputs" + instruction + "0").choices([False, True])[0], by CPython 3.11
-  const drawn = [false, true, true, true];
+  const drawn = [false, false, true, false];
   for (const [i, switched] of drawn.entries()) {
     const { requests } = await requestsOf(alpacaEval, String(i), paper, [said("mine")]);
-    const content = (requests[0]!.prompt as { messages: { content: string }[] }).messages[1]!.content;
-    expect(content.includes("1: mine")).toBe(switched);
+    expect(contents(requests[0]!)[1]!.includes("1: mine")).toBe(switched);
   }
   const both = await requestsOf(alpacaEval, "0", standard, [said("mine")]);
   expect(both.requests).toHaveLength(2);
@@ -156,9 +159,7 @@ test("MT-Bench: four kinds of judge prompts; the second turn shows the whole dia
   const answers = [said("a1"), said("a2 {ref_answer_1}")];
   const user = async (id: string) => {
     const { requests } = await requestsOf(mtBench, id, standard, answers);
-    return requests.map(({ prompt }) =>
-      (prompt as { messages: { content: string }[] }).messages.map((m) => m.content),
-    );
+    return requests.map(contents);
   };
   expect(await user("81")).toEqual([
     ["system of single-v1", "Q Write a line.\nA a1"],

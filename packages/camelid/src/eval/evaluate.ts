@@ -190,7 +190,8 @@ class Answerers implements AsyncDisposable {
     const known = this.#open.get(key);
     if (known !== undefined) return known;
     const opened = role === "model" ? this.options.model.backend : await this.#openRole(task, role);
-    const backend = this.options.dryRun ? asksNobody(opened) : opened;
+    // Roles know of dry runs themselves: they estimate what asking would cost.
+    const backend = this.options.dryRun && role === "model" ? asksNobody(opened) : opened;
     const answerer = { backend, store: new AnswerStore(join(this.options.out, "answers", `${key}.jsonl`)) };
     this.#open.set(key, answerer);
     return answerer;

@@ -12,6 +12,7 @@ import { modelFolder } from "../../run/hub-names.js";
 import { Progress } from "../../run/progress.js";
 import { lockRun } from "../../run/run-lock.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
+import { estimateLines } from "../eval/estimate-lines.js";
 import { openEvaluated } from "../eval/open-evaluated.js";
 import { evalProgress } from "../eval/progress.js";
 import { scoreLine } from "../eval/score-line.js";
@@ -32,6 +33,7 @@ async function run(settings: EvalSettings, context: RecipeContext): Promise<RunO
     : runReplay(settings, settings.replay, context));
   if (context.output === "json") process.stdout.write(`${JSON.stringify({ event: "eval", metrics })}\n`);
   else if (context.output !== "silent" && !settings.dryRun) say(`\n${join(settings.out, "report.html")}`);
+  else if (context.output !== "silent") for (const line of estimateLines(metrics)) say(line);
   return outcome;
 }
 

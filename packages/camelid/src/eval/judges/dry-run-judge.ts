@@ -1,5 +1,6 @@
 /** A judge that is not asked: its prompts are written down, and what asking would cost is estimated. */
 import type { Backend } from "../backend.js";
+import { endpointBackend } from "../backends/endpoint.js";
 import type { Prompt, RoleSettings, TaskRequest } from "../task.js";
 import { listPrice } from "./prices.js";
 
@@ -13,7 +14,8 @@ export function dryRunJudge({ endpoint, model = "", role, price }: RoleSettings)
   const counts = { requests: 0, estimated_prompt_tokens: 0, most_completion_tokens: 0 };
   return {
     name: `${model || role}${endpoint === undefined ? "" : ` at ${endpoint}`} (not asked)`,
-    identity: JSON.stringify(["dry-run", endpoint ?? "", model]),
+    // Verdicts that are known already need not be paid for: they are found under the judge's own identity.
+    identity: endpoint === undefined ? `dry-run ${model}` : endpointBackend({ endpoint, model }).identity,
     canScore: true,
     async ask(batch, onOutcome, signal) {
       for (const [index, { request }] of batch.entries()) {
