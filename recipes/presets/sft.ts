@@ -9,7 +9,11 @@ import type { settings } from "../sft.js";
 
 type SftPreset = Preset<typeof settings>;
 
-/** Llama 2 7B and 13B, CodeLlama 7B, 13B and 34B. 128 rows a step; the split is for one GPU. */
+/**
+ * Llama 2 7B and 13B, CodeLlama 7B, 13B and 34B. 128 rows a step; the split is for one GPU. What CodeLlama has of its own comes with
+ * its folder: theta 1,000,000 (the JAX code of that time used 10,000 for every model), a vocabulary of 32,016 for 7B and 13B and of
+ * 32,000 for 34B; the infilling markers among the 16 more are not trained on.
+ */
 export function tulu2(): SftPreset {
   return {
     onBad: "error",
