@@ -24,11 +24,12 @@ export function packedAttention(
   if (branches !== undefined) return branchedAttention(query, key, value, branches, window);
   const together = varlenAttention(query, key, value, lengths, { borders, window });
   if (together !== undefined) return together;
-  let start = 0;
-  const parts = attentionRuns(lengths, canFuse(query), window).map((run) => {
-    const count = run.reduce((sum, length) => sum + length, 0);
-    const [q, k, v] = [query, key, value].map((x) => x.narrow(0, start, count)) as [Tensor, Tensor, Tensor];
-    start += count;
+  const runs = attentionRuns(lengths, canFuse(query), window);
+  const counts = runs.map((run) => run.reduce((sum, length) => sum + length, 0));
+  // One node for all rows: of a slice for each, the backward pass would make a stretch of zeros as long as all of them.
+  const pieces = [query, key, value].map((x) => (runs.length === 1 ? [x] : x.split(counts)));
+  const parts = runs.map((run, i) => {
+    const [q, k, v] = pieces.map((piece) => piece[i]!) as [Tensor, Tensor, Tensor];
     return run.length > 1 ? torch.packedAttention(q, k, v, run) : causal(q, k, v, window);
   });
   return parts.length === 1 ? parts[0]! : torch.cat(parts);

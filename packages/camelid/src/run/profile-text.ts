@@ -43,9 +43,7 @@ export function profileText(profile: Profile): string {
     row("phase", "operator, without those it calls", "calls", "ms", "share"),
     ...operators
       .slice(0, SHOWN_OPERATORS)
-      .map(({ name, phase, calls, ms }) =>
-        row(phase, name.replace(/^aten::/, ""), String(calls), ...time(ms)),
-      ),
+      .map(({ name, phase, calls, ms }) => row(phase, shortName(name), String(calls), ...time(ms))),
     ...(rest.length === 0
       ? []
       : [row("", `${rest.length} more`, String(sum(rest, "calls")), ...time(sum(rest, "ms")))]),
@@ -53,6 +51,12 @@ export function profileText(profile: Profile): string {
     ...(device === "cpu" ? [] : ["  operators: the time to start them; phases: until the device was done"]),
     `  every call: ${trace}, for https://ui.perfetto.dev`,
   ].join("\n");
+}
+
+/** `torch::autograd::CppNode<camelid::(anonymous namespace)::RmsNorm>` -> `RmsNorm backward`. */
+function shortName(name: string): string {
+  const node = /CppNode<(?:.*::)?(\w+)>/.exec(name)?.[1];
+  return node === undefined ? name.replace(/^aten::/, "") : `${node} backward`;
 }
 
 const sum = (rows: Profile["operators"], key: "calls" | "ms"): number =>
