@@ -71,6 +71,38 @@ describe("the file of `camelid generate`", () => {
     for (const other of others) expect(other).toBe(first);
   });
 
+  test("samples are lines of their own, decided by the seed alone, and end before stop strings", async () => {
+    const prompts = writeLines("sampled.jsonl", [{ id: "a", prompt: "camel" }, { prompt: "b c" }]);
+    const words = ["generate", "--model", tiny.model, "--prompts", prompts, "--max-new-tokens", "20"];
+    const sampled = async (name: string, ...more: string[]): Promise<GenerateLine[]> => {
+      const out = join(root, name);
+      const drawing = ["--temperature", "1.3", "--top-p", "0.95", "--top-k", "200", "--samples", "3"];
+      const run = await camelid(...words, ...drawing, "--out", out, ...more);
+      expect(run.code, run.err).toBe(0);
+      return readJsonLines<GenerateLine>(out);
+    };
+    const first = await sampled("s1.jsonl", "--seed", "3");
+    expect(first.map((line) => [line.id, (line as { sample?: number }).sample])).toEqual(
+      ["a", "1"].flatMap((id) => [0, 1, 2].map((sample) => [id, sample])),
+    );
+    expect(new Set(first.map(({ text }) => text)).size).toBeGreaterThan(3);
+    expect(await sampled("s2.jsonl", "--seed", "3", "--batch-size", "1")).toEqual(first);
+    expect(await sampled("s3.jsonl", "--seed", "4")).not.toEqual(first);
+    const stop = first[0]!.text.slice(3, 5);
+    const [cut] = await sampled("s4.jsonl", "--seed", "3", "--stop", stop);
+    expect(cut).toMatchObject({
+      text: first[0]!.text.slice(0, first[0]!.text.indexOf(stop)),
+      finish_reason: "stop",
+    });
+  });
+
+  test("a budget that no text fits into is refused with the bytes it takes", async () => {
+    const prompts = writeLines("budget.jsonl", [{ prompt: "camel" }]);
+    const words = ["--model", tiny.model, "--prompts", prompts, "--out", join(root, "none.jsonl")];
+    const run = await camelid("generate", ...words, "--max-new-tokens", "40", "--kv-cache-bytes", "10000");
+    expect(run).toMatchObject({ code: 2, err: expect.stringContaining("ERR_KV_BUDGET") });
+  });
+
   test("a special token typed into a prompt stays text", async () => {
     const prompts = writeLines("typed.jsonl", [
       { prompt: "</s>" },
