@@ -50,7 +50,7 @@ describe("the same training on any number of processes", () => {
         expect(Math.abs(other.loss - step.loss)).toBeLessThan(1e-6 * step.loss);
         expect(Math.abs(other.grad_norm - step.grad_norm)).toBeLessThan(1e-5 * step.grad_norm);
         expect(other.trained_tokens).toBe(step.trained_tokens);
-        expect(Object.keys(other.sources)).toEqual(Object.keys(step.sources));
+        expect(Object.keys(other.sources ?? {})).toEqual(Object.keys(step.sources ?? {}));
       });
       const rows = async (run: string) => [...(await readLineage(join(run, "lineage"))).rowsOfStep];
       expect(await rows(together.out)).toEqual(await rows(alone.out));

@@ -95,9 +95,10 @@ function compileFlags(): string[] {
 /** Node's headers come as packages; their versions say what they are, wherever they lie. */
 function nodeHeaders(): { folders: string[]; versions: string[] } {
   const require = createRequire(import.meta.url);
-  const manifests = ["node-addon-api", "node-api-headers"].map((name) =>
-    require.resolve(`${name}/package.json`),
-  );
+  const manifests = [
+    require.resolve("node-addon-api/package.json"),
+    require.resolve("node-api-headers/package.json"),
+  ];
   const [addonApi, nodeApi] = manifests.map((manifest) => dirname(manifest)) as [string, string];
   const versions = manifests.map((manifest) => {
     const { name, version } = JSON.parse(readFileSync(manifest, "utf8")) as { name: string; version: string };
