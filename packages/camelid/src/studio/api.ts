@@ -126,6 +126,8 @@ export interface SeriesReply {
   /** Changes whenever the run has grown. */
   version: string;
   status: RunStatus;
+  /** Below 1 while a long run is still being read: the rest is on its way. */
+  readShare: number;
   firstStep: number;
   lastStep: number;
   from: number;

@@ -10,6 +10,9 @@ import { Keep } from "./rows/keep.js";
 import { openRowFile, type RowFile } from "./rows/row-file.js";
 import { RunLog } from "./runs/run-log.js";
 
+/** The first part of a long run is shown after so long. */
+const FIRST_LOOK_MS = 120;
+
 export class StudioContext {
   readonly #tokenizers = new Keep<Promise<Tokenizer>>(8);
   readonly #rowFiles = new Keep<Promise<RowFile>>(12);
@@ -54,7 +57,8 @@ export class StudioContext {
   log(folder: string): RunLog {
     const path = this.fileIn(folder, "events.jsonl") ?? join(folder, "events.jsonl.missing");
     const log = this.#logs.get(path, () => new RunLog(path));
-    log.update();
+    log.update(FIRST_LOOK_MS);
+    log.catchUp();
     return log;
   }
 

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import type { SeriesReply } from "../api.ts";
+import { percent } from "../format.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
 import { CurveControls } from "./curve-controls.tsx";
 import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
@@ -30,6 +31,11 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
         onLog={setLog}
         onReset={reset}
       />
+      {reply.readShare < 1 && (
+        <p class="soft" role="status">
+          Reading the run: {percent(reply.readShare, 0)}
+        </p>
+      )}
       <Chart
         {...common}
         title="Loss"

@@ -30,7 +30,10 @@ export function useSeries(id: string, { range, smooth }: Window, points = 700): 
     return () => stop.abort();
   }, [load]);
   const alive = reply === undefined || reply.status === "running" || reply.status === "empty";
-  useEvery(alive ? 1000 : 4000, () => void load(version.current).catch(() => {}));
+  useEvery(
+    reply !== undefined && reply.readShare < 1 ? 200 : alive ? 1000 : 4000,
+    () => void load(version.current).catch(() => {}),
+  );
   return reply;
 }
 

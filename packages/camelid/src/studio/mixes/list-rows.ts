@@ -16,43 +16,63 @@ export interface RowsQuestion {
 }
 
 /**
- * Which rows match, in order, kept by question: turning pages must not search again. A search through all texts takes as
- * long as reading them; a sort, milliseconds.
+ * Sorting and choosing a source are done anew for each page, in milliseconds. A search through all texts takes as long as
+ * reading them, so what it found is kept: turning pages must not search again.
  */
 export class RowLists {
-  readonly #orders = new Keep<Promise<Int32Array | undefined>>(24);
+  readonly #found = new Keep<Promise<Int32Array>>(24);
+  readonly #counts = new Keep<Promise<number>>(100);
 
   constructor(readonly table: RowTable) {}
 
   async page(question: RowsQuestion): Promise<Pick<RowsReply, "total" | "rows">> {
-    const order = await this.#order(question);
-    const { offset, limit } = question;
-    const state = this.table.state;
-    const total = order?.length ?? (state.kind === "ready" ? state.rows : 0);
-    const places =
-      order === undefined
-        ? range(offset, Math.min(total, offset + limit))
-        : [...order.subarray(offset, offset + limit)];
-    return { total, rows: await this.table.ask((connection) => rowsAt(connection, places)) };
+    const { offset, limit, words } = question;
+    const where = question.dataset === "" ? "" : `WHERE dataset = ${sql(question.dataset)}`;
+    if (words !== "") {
+      const found = await this.#search(question);
+      return { total: found.length, rows: await this.#rowsAt([...found.subarray(offset, offset + limit)]) };
+    }
+    const total = await this.#count(where);
+    if (where === "" && question.sort === "place" && !question.descending) {
+      return { total, rows: await this.#rowsAt(range(offset, Math.min(total, offset + limit))) };
+    }
+    const text = `SELECT rowid::INTEGER FROM rows ${where} ${orderOf(question)} LIMIT ${limit} OFFSET ${offset}`;
+    const places = await this.table.ask((connection) => integers(connection, text));
+    return { total, rows: await this.#rowsAt([...places]) };
   }
 
-  /** Undefined: every row, as in the file. */
-  #order(question: RowsQuestion): Promise<Int32Array | undefined> {
-    const { dataset, words, sort, descending } = question;
-    const conditions = [
-      ...(dataset === "" ? [] : [`dataset = ${sql(dataset)}`]),
-      ...(words === "" ? [] : [`(${matches(words)})`]),
-    ];
-    if (conditions.length === 0 && sort === "place" && !descending) return Promise.resolve(undefined);
-    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
-    const by = sort === "place" ? "rowid" : sort;
-    const text = `SELECT rowid::INTEGER FROM rows ${where} ORDER BY ${by} ${descending ? "DESC" : "ASC"}${sort === "place" ? "" : ", rowid"}`;
-    return this.#orders.get(text, () => {
-      const asking = this.table.ask((connection) => integers(connection, text));
-      asking.catch(() => this.#orders.delete(text));
-      return asking;
+  #rowsAt(places: readonly number[]): Promise<ListedRow[]> {
+    return this.table.ask((connection) => rowsAt(connection, places));
+  }
+
+  #count(where: string): Promise<number> {
+    return keptPromise(this.#counts, where, async () => {
+      const reader = await this.table.ask((connection) =>
+        connection.runAndReadAll(`SELECT count(*) FROM rows ${where}`),
+      );
+      return Number(reader.getRows()[0]![0]);
     });
   }
+
+  #search(question: RowsQuestion): Promise<Int32Array> {
+    const inSource = question.dataset === "" ? "" : `dataset = ${sql(question.dataset)} AND`;
+    const text = `SELECT rowid::INTEGER FROM rows WHERE ${inSource} (${matches(question.words)}) ${orderOf(question)}`;
+    return keptPromise(this.#found, text, () => this.table.ask((connection) => integers(connection, text)));
+  }
+}
+
+function orderOf({ sort, descending }: RowsQuestion): string {
+  const direction = descending ? "DESC" : "ASC";
+  return sort === "place" ? `ORDER BY rowid ${direction}` : `ORDER BY ${sort} ${direction}, rowid`;
+}
+
+/** What failed is asked again the next time. */
+function keptPromise<T>(keep: Keep<Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  return keep.get(key, () => {
+    const making = make();
+    making.catch(() => keep.delete(key));
+    return making;
+  });
 }
 
 function matches(words: string): string {

@@ -17,7 +17,7 @@ export function runDetail(folder: string, id: string, log: RunLog): RunDetail {
   const status = runStatus(folder, log);
   const speed = log.series.get("tokens_per_second");
   return {
-    summary: { ...summarizeRun(folder, id), status, step: log.lastStep },
+    summary: { ...summarizeRun(folder, id), status },
     settings,
     environment: log.start?.environment ?? {},
     notes: [...notes, ...logNotes(log, status)],

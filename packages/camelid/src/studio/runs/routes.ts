@@ -10,7 +10,7 @@ import { bucketed, gridOf, gridSteps } from "./bucket.js";
 import { runDetail } from "./detail.js";
 import type { RunLog } from "./run-log.js";
 import { runStatus } from "./run-status.js";
-import { runRow, stepDetail } from "./step.js";
+import { runRow, stepDetail, warmRows } from "./step.js";
 
 export function runRoutes(studio: StudioContext): Hono {
   const routes = new Hono();
@@ -21,6 +21,7 @@ export function runRoutes(studio: StudioContext): Hono {
 
   routes.get("/:id", (context) => {
     const { folder, log } = logOf(idOf(context));
+    warmRows(studio, folder);
     return context.json(runDetail(folder, idOf(context), log));
   });
 
@@ -28,6 +29,7 @@ export function runRoutes(studio: StudioContext): Hono {
     const { folder, log } = logOf(idOf(context));
     const status = runStatus(folder, log);
     const version = `${log.version}-${status}`;
+    const { readShare } = log;
     // A browser that follows a run asks often; most of the time nothing has happened.
     if (context.req.query("version") === version) return context.body(null, 204);
     const from = wholeNumber(context, "from", log.firstStep, [0, 1e12]);
@@ -41,7 +43,7 @@ export function runRoutes(studio: StudioContext): Hono {
     });
     const { firstStep, lastStep } = log;
     const answer: SeriesReply = {
-      ...{ version, status, firstStep, lastStep, from: grid.from, to: grid.to, width: grid.width },
+      ...{ version, status, readShare, firstStep, lastStep, from: grid.from, to: grid.to, width: grid.width },
       ...{ x: gridSteps(grid), series: Object.fromEntries(series) },
     };
     return context.json(answer);

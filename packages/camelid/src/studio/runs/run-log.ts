@@ -11,7 +11,9 @@ import { Series } from "./series.js";
 
 type Of<K extends RunEvent["event"]> = Extract<RunEvent, { event: K }>;
 
-const PIECE = 8 << 20;
+const PIECE = 1 << 20;
+/** What a request may wait for the server while it reads a long run. */
+const SLICE_MS = 25;
 
 export class RunLog {
   series = new Map<string, Series>();
@@ -28,6 +30,9 @@ export class RunLog {
   brokenCount = 0;
   /** What follows the last line end: being written, or cut. */
   hasTail = false;
+  /** How much of the file has been read, to 1. */
+  readShare = 1;
+  #catching = false;
   #position = 0;
   #inode = 0;
   #lines = 0;
@@ -50,8 +55,12 @@ export class RunLog {
     return loss === undefined || loss.length === 0 ? 0 : loss.step(0);
   }
 
-  /** Reads what is new. A file that is not there has no events. */
-  update(): void {
+  /**
+   * Reads what is new, for about so long: a long run takes seconds to read, and the first of it can be shown meanwhile. A file
+   * that is not there has no events.
+   */
+  update(budgetMs = Number.POSITIVE_INFINITY): void {
+    const deadline = performance.now() + budgetMs;
     let file: number;
     try {
       file = openSync(this.path, "r");
@@ -63,16 +72,29 @@ export class RunLog {
       if (size < this.#position || (this.#inode !== 0 && ino !== this.#inode)) this.#reset();
       this.#inode = ino;
       const buffer = Buffer.allocUnsafe(Math.min(PIECE, Math.max(0, size - this.#position)));
-      while (this.#position < size) {
+      while (this.#position < size && performance.now() < deadline) {
         const read = readSync(file, buffer, 0, buffer.length, this.#position);
         if (read === 0) break;
         this.#position += read;
         this.#take(buffer.subarray(0, read));
       }
+      this.readShare = size === 0 ? 1 : this.#position / size;
       this.hasTail = this.#rest.length > 0;
     } finally {
       closeSync(file);
     }
+  }
+
+  /** Reads the rest, with pauses in which requests are answered. */
+  catchUp(): void {
+    if (this.#catching || this.readShare === 1) return;
+    this.#catching = true;
+    const on = () => {
+      this.update(SLICE_MS);
+      this.#catching = this.readShare < 1;
+      if (this.#catching) setImmediate(on);
+    };
+    setImmediate(on);
   }
 
   #take(piece: Buffer): void {

@@ -56,6 +56,16 @@ export async function stepDetail(
   return { step, numbers, rows, notes };
 }
 
+/** Finds the rows' places in the data file before someone asks for a step: it takes a moment for a large file. */
+export function warmRows(studio: StudioContext, folder: string): void {
+  try {
+    const { file } = runData(studio, folder);
+    if (file !== undefined) studio.rowFile(file).catch(() => {}); // said when a row is asked for
+  } catch {
+    // A run without readable settings; its page says so.
+  }
+}
+
 async function stepRow(
   file: RowFile,
   place: number,
