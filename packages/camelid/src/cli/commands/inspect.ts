@@ -8,14 +8,17 @@ import { readPreferences } from "../../data/read-preferences.js";
 import { type RenderedRow, renderConversations } from "../../data/render.js";
 import { countBySource } from "../../data/render-counters.js";
 import type { TokenVariant } from "../../data/tokenize-segments.js";
+import { readTrainRows } from "../../data/train-rows.js";
 import { DataError, SettingsError } from "../../errors.js";
 import { writeFileAtomic } from "../../run/atomic-write.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { outputMode } from "../../run/progress.js";
+import { knobs } from "../../settings/knobs.js";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/tokenizer.js";
 import { fetchWithProgress } from "../fetch-models.js";
 import { renderFindings } from "../inspect/findings.js";
 import { inspectPage } from "../inspect/inspect-page.js";
+import { stepView } from "../inspect/step-view.js";
 import { findingLine, terminalLegend, terminalView } from "../inspect/terminal-view.js";
 
 interface InspectOptions {
@@ -29,6 +32,11 @@ interface InspectOptions {
   tokenVariant: TokenVariant;
   specialTokensInContent: "text" | "parse";
   onBad: "error" | "skip";
+  step?: number;
+  microBatchSize: number;
+  gradAccumSteps: number;
+  seed: number;
+  packing: boolean;
   full?: boolean;
   json?: boolean;
 }
@@ -59,15 +67,24 @@ export function command(): Command {
     .addOption(
       new Option("--on-bad <how>", "rows that cannot be used").choices(["error", "skip"]).default("error"),
     )
+    .option("--step <n>", "show which rows this optimizer step packs together, instead", positiveInteger)
+    .option("--micro-batch-size <n>", "with --step, as in training", positiveInteger, 1)
+    .option("--grad-accum-steps <n>", "with --step, as in training", positiveInteger, 1)
+    .option("--seed <n>", "with --step, as in training", Number, 42)
+    .option("--no-packing", "with --step, as `packing: false` in training")
     .option("--full", "show all chosen rows in the terminal, with all their tokens")
     .option("--json", "print the chosen rows as JSON lines instead")
     .action(async (options: InspectOptions) => inspect(options));
 }
 
 async function inspect(options: InspectOptions): Promise<void> {
-  if (!options.json) checkOutputFile(options.out, [options.data]);
+  if (!options.json && options.step === undefined) checkOutputFile(options.out, [options.data]);
   const model = await fetchWithProgress(options.model, { mode: outputMode(options.json ?? false) });
   const tokenizer = await loadTokenizer(model);
+  if (options.step !== undefined) {
+    process.stdout.write(await showStep(options, options.step, tokenizer));
+    return;
+  }
   const { conversations, rendered, trained, sidesEach, skipped } = await load(options, tokenizer);
   const chosen = chooseRows(conversations, options, sidesEach);
   const numberOf = (index: number): number => Math.floor(index / sidesEach) + 1;
@@ -102,6 +119,18 @@ async function inspect(options: InspectOptions): Promise<void> {
       "",
     ].join("\n"),
   );
+}
+
+async function showStep(options: InspectOptions, step: number, tokenizer: Tokenizer): Promise<string> {
+  if (await holdsPairs(options.data)) {
+    throw new SettingsError("ERR_USAGE", "--step shows the micro-batches of conversations, not of pairs.", {
+      where: options.data,
+      fix: "leave --step out to see the pairs themselves.",
+    });
+  }
+  const maxSeqLen = options.maxSeqLen ?? knobs.maxSeqLen.parse(undefined);
+  const { rows } = await readTrainRows(options.data, tokenizer, { ...options, maxSeqLen });
+  return stepView(rows, { ...options, step, maxSeqLen });
 }
 
 interface Loaded {
