@@ -89,7 +89,7 @@ describe("the file of `camelid generate`", () => {
     expect(await sampled("s2.jsonl", "--seed", "3", "--batch-size", "1")).toEqual(first);
     expect(await sampled("s3.jsonl", "--seed", "4")).not.toEqual(first);
     const stop = first[0]!.text.slice(3, 5);
-    const [cut] = await sampled("s4.jsonl", "--seed", "3", "--stop", stop);
+    const [cut] = await sampled("s4.jsonl", "--seed", "3", "--stop", JSON.stringify([stop]));
     expect(cut).toMatchObject({
       text: first[0]!.text.slice(0, first[0]!.text.indexOf(stop)),
       finish_reason: "stop",

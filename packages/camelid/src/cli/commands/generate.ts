@@ -60,7 +60,7 @@ const settings = z.strictObject({
     alsoKnownAs: ["n", "num_return_sequences"],
   }),
   stop: knob(z.array(z.string().min(1)).min(1).nullable().default(null), {
-    help: "Texts that end an answer and are no part of it.",
+    help: 'Texts that end an answer and are no part of it; with spaces, commas or line ends as JSON: ["\\n\\n"].',
     group: sampling,
     alsoKnownAs: ["stop_strings", "stop_sequences"],
   }),
