@@ -65,11 +65,15 @@ describe("merged", () => {
 
   test("an adapter is merged into a model that answers as the two together", async () => {
     const out = at("merged-adapter");
+    writeFileSync(join(base, "LICENSE.txt"), "as you like");
     const { check } = await exportModel({ model: adapter, to: "merged", out });
     expect(check).toMatchObject({ fixtures: 6, sameFirst: 6 });
     expect(check.worst).toBeGreaterThan(0);
     expect(check.worst).toBeLessThan(1e-5);
     expect(folderWeightsHash(out)).not.toBe(folderWeightsHash(base));
+    expect(readFileSync(join(out, "LICENSE.txt"), "utf8"), "the base's licence goes along").toBe(
+      "as you like",
+    );
     // Merging wrote into memory that is mapped from the base's file: the file is as it was.
     expect(readAdapterConfig(adapter).baseSha256).toBe(folderWeightsHash(base));
   });

@@ -1,5 +1,5 @@
 /** What is exported: a model folder, an adapter with its base, or the result of a run. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DType } from "@camelid/torch";
 import { isAdapterFolder } from "../adapters/adapter-file.js";
@@ -17,7 +17,7 @@ export interface ExportSource {
   /** Of the base model, when `folder` holds an adapter. */
   base: string | undefined;
   tokenizer: Tokenizer;
-  /** Tokenizer files and chat template, licence included. */
+  /** Tokenizer files, chat template, and the licence texts of the model or its base. */
   companions: Companions;
   /** For file names and cards. */
   name: string;
@@ -49,10 +49,20 @@ export async function openSource(name: string): Promise<ExportSource> {
     folder,
     base,
     tokenizer,
-    companions: readCompanions(withTokenizer, effectiveChatTemplate(tokenizer)),
+    companions: new Map([
+      ...readCompanions(withTokenizer, effectiveChatTemplate(tokenizer)),
+      ...licenceTexts(base ?? folder),
+    ]),
     name: hubNameOf(folder)?.id.split("/")[1] ?? basename(inRun ? parent : folder),
     run: inRun ? parent : undefined,
   };
+}
+
+/** Many licences ask that their text goes along. */
+function licenceTexts(folder: string): [string, Uint8Array][] {
+  return readdirSync(folder)
+    .filter((name) => /^(LICEN[CS]E|NOTICE|USE_POLICY)/i.test(name))
+    .map((name) => [name, readFileSync(join(folder, name))]);
 }
 
 /** @param dtype converts the weights; as they are stored when left out */
