@@ -80,13 +80,15 @@ export class LoraLinear implements Linear {
   }
 
   forward(x: Tensor): Tensor {
-    let y = this.base.forward(x);
+    const y = this.base.forward(x);
     for (const adapter of this.adapters) {
       if (!adapter.enabled) continue;
       const { a, b } = adapter.pairs.get(this.name)!;
       const { dropout } = adapter.settings;
       const seen = adapter.drops && dropout > 0 ? torch.dropout(x, dropout, true) : x;
-      y = y.add(torch.linear(torch.linear(seen, a), b), { alpha: adapter.scaling });
+      // Into y as it is computed: no tensor of y's size more, no pass over it more.
+      const low = torch.linear(seen, a).view([-1, adapter.settings.rank]);
+      y.view([-1, this.outFeatures]).addmm_(low, b.t(), { alpha: adapter.scaling });
     }
     return y;
   }
