@@ -42,7 +42,7 @@ beforeAll(async () => {
     ...{ chosen: `${texts[i % 2]} ${i}`, rejected: "grass." },
   });
   pairs = lines("pairs", [...Array(24)].map(pair(ENGLISH)));
-  others = lines("others", [...[...Array(3)].map(pair(ENGLISH)), ...[...Array(5)].map(pair(GERMAN))]);
+  others = lines("others", [...[...Array(4)].map(pair(ENGLISH)), ...[...Array(5)].map(pair(GERMAN))]);
 });
 
 function lines(name: string, rows: readonly unknown[]): string {
@@ -68,6 +68,25 @@ const traceOf = ({ record }: Awaited<ReturnType<typeof train>>) =>
   record.steps.map(({ loss, grad_norm }) => [loss, grad_norm]);
 const ofName = ({ record }: Awaited<ReturnType<typeof train>>, name: string) =>
   record.evals.filter((one) => one.name === name);
+
+test("one pair of another language is as likely a wrong guess: the last lines say that too little was seen", () => {
+  const looks = [0, 4].map((step) => ({
+    ...{ event: "eval-end" as const, time: "2026-01-01T00:00:00Z", step, name: "pairs", loss: 0.6 },
+    metrics: Object.fromEntries(
+      ["", "language/en/", "language/ro/", "language/others/"].flatMap((prefix) => [
+        [`${prefix}pairs`, prefix.endsWith("ro/") || prefix.endsWith("others/") ? 1 : 23],
+        [`${prefix}nll/chosen`, 3 - step / 10],
+        [`${prefix}rewards/accuracies`, 0.5],
+        [`${prefix}rewards/margins`, 0.1],
+      ]),
+    ),
+  }));
+  const text = describeEffects(preferenceEffects({ evals: looks, settings: { heldOutRows: 24 } })!);
+  expect(text).toContain("en (23)");
+  expect(text).toContain("3.00 -> 2.60");
+  expect(text).not.toContain("ro (1)");
+  expect(text).toContain('other languages than "en" was hardly seen');
+});
 
 describe("pairs that a run looks at", () => {
   test("are some of its own when none are held out, begin at margins of 0 and end at what the model says", async () => {
@@ -104,13 +123,13 @@ describe("pairs that a run looks at", () => {
   test("of another file are told apart by language", async () => {
     const run = await train({ evalData: others });
     const [before, after] = ofName(run, "pairs");
-    expect(after!.metrics).toMatchObject({ "language/de/pairs": 5, "language/en/pairs": 3 });
+    expect(after!.metrics).toMatchObject({ "language/de/pairs": 5, "language/en/pairs": 4 });
     const nll = (name: string) => after!.metrics![`language/${name}/nll/chosen`]!;
     expect(nll("de")).toBeGreaterThan(nll("en"));
     expect(before!.metrics!["language/en/rewards/margins"]).toBeCloseTo(0, 5);
     const text = describeEffects(preferenceEffects(run.record)!);
     expect(text).toMatch(/^de \(5\) +preferred answers [\d.]+ -> [\d.]+ nats\/token; \d+ % right, margin/m);
-    expect(text).not.toContain("was not seen");
+    expect(text).not.toContain("hardly seen");
   });
 
   test("may be conversations, of which only the loss is told", async () => {
@@ -150,7 +169,7 @@ test("the length of answers before and after is in the report and in the last li
   const text = describeEffects(effects);
   expect(text).toMatch(/^answers to 3 prompts {3}\d+ -> \d+ tokens/);
   expect(text).toContain("These pairs were trained on");
-  expect(text).toContain('other languages than "en" was not seen');
+  expect(text).toContain('other languages than "en" was hardly seen');
   const report = readFileSync(join(run.out, "report.html"), "utf8");
   expect(report).toContain("What else changed");
   expect(report).toContain("ended by the model");

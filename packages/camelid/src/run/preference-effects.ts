@@ -111,6 +111,8 @@ function lossEffects(looks: Looks): PreferenceEffects["conversations"] {
   ];
 }
 
+/** A language of fewer pairs is as likely a wrong guess; the report has them all. */
+const FEWEST_PAIRS = 4;
 /** More of them stand in the report. */
 const MOST_LANGUAGES = 6;
 
@@ -126,7 +128,7 @@ export function describeEffects(effects: PreferenceEffects): string {
     );
   }
   const rows = pairs
-    .filter(({ language }) => language !== "all" || pairs.length > 2)
+    .filter(({ language, pairs: count }) => (language === "all" ? pairs.length > 2 : count >= FEWEST_PAIRS))
     .slice(0, MOST_LANGUAGES);
   for (const { language, pairs: count, nll, accuracy, margin } of rows) {
     const name = `${language} (${count})`.padEnd(14);
@@ -142,13 +144,16 @@ export function describeEffects(effects: PreferenceEffects): string {
 
 /** What the figures do not say of themselves. Sentences. */
 export function remarks({ pairs, conversations, source }: PreferenceEffects): string[] {
-  const looked = [
-    ...pairs.map(({ language }) => language),
-    ...conversations.map(({ language }) => language),
-  ].filter((language) => language !== "all" && language !== "und");
+  const languages = pairs.filter(({ language }) => language !== "all" && language !== "others");
+  const seen = [
+    ...languages.filter(({ pairs: count }) => count >= FEWEST_PAIRS),
+    ...conversations.filter(({ language }) => language !== "all"),
+  ].filter(({ language }) => language !== "und");
   const texts: string[] = [];
-  if (looked.length > 0 && new Set(looked).size === 1)
-    texts.push(`What happens to other languages than "${looked[0]}" was not seen: evalData may hold some.`);
+  if (seen.length === 1)
+    texts.push(
+      `What happens to other languages than "${seen[0]!.language}" was hardly seen: evalData may hold some.`,
+    );
   if (source === "trained" && pairs.length > 0)
     texts.push("These pairs were trained on; evalData or heldOutRows would be a fair test.");
   return texts;
