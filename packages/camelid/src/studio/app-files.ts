@@ -1,7 +1,7 @@
 /** The built browser app: a handful of files, read once and kept. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, extname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { MiddlewareHandler } from "hono";
 import { InternalError } from "../errors.js";
 
@@ -12,7 +12,7 @@ import { InternalError } from "../errors.js";
 export function studioAppFolder(): string {
   let folder: string | undefined;
   try {
-    folder = join(dirname(createRequire(import.meta.url).resolve("@camelid/studio/package.json")), "dist");
+    folder = join(dirname(fileURLToPath(import.meta.resolve("@camelid/studio/package.json"))), "dist");
   } catch {
     // Said below.
   }

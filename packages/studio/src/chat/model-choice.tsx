@@ -53,5 +53,3 @@ export function modelNames(ids: readonly string[]): string[] {
     return id;
   });
 }
-
-export const modelName = (id: string): string => modelNames([id])[0]!;
