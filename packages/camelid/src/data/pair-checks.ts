@@ -1,5 +1,7 @@
 /** What can be wrong with preference pairs that are each usable by themselves. */
+import { createHash } from "node:crypto";
 import type { Check } from "../run/checks.js";
+import type { TokenRow } from "./collate.js";
 import type { PairAccount, PairRow } from "./pair-rows.js";
 
 /** Preferred answers longer than the others by this much teach length before anything else. */
@@ -43,7 +45,7 @@ export function repeatedPairsCheck(pairs: readonly PairRow[]): Check {
   const again: string[] = [];
   const against: string[] = [];
   for (const pair of pairs) {
-    const [chosen, rejected] = [pair.chosen, pair.rejected].map(({ inputIds }) => inputIds.join());
+    const [chosen, rejected] = [pair.chosen, pair.rejected].map(digest);
     if (seen.has(`${chosen} > ${rejected}`)) again.push(pair.id);
     const reverse = seen.get(`${rejected} > ${chosen}`);
     if (reverse !== undefined) against.push(`${reverse.id} and ${pair.id}`);
@@ -60,6 +62,13 @@ export function repeatedPairsCheck(pairs: readonly PairRow[]): Check {
   const fix =
     "decide between opposite pairs; remove those that come twice, unless they are meant to count twice.";
   return { name, status: "warn", detail: parts.join("; "), fix };
+}
+
+/** Stands for the tokens of a side: a million pairs are compared without keeping a copy of them. */
+function digest({ inputIds: { buffer, byteOffset, byteLength } }: TokenRow): string {
+  return createHash("sha1")
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest("base64");
 }
 
 const excerpt = (items: readonly string[]): string =>
