@@ -93,6 +93,16 @@ test("a model that needs a token says so, and the token of the environment opens
   }
 });
 
+test("a mistyped path below a folder that is here is not looked for on the hub", async () => {
+  const here = "packages/no-such-model";
+  expectOneClearError(await generate(here, join(folder, "a.jsonl")), {
+    code: "ERR_TOKENIZER_MISSING",
+    says: /./,
+    where: /packages\/no-such-model/,
+  });
+  expect(server.requests).toEqual([]);
+});
+
 test("an unknown name says that neither folder nor model is there", async () => {
   expectOneClearError(await generate("org/nothing", join(folder, "a.jsonl")), {
     code: "ERR_HUB_NOT_FOUND",

@@ -22,9 +22,14 @@ export async function fetchModel(name: string, options: ResolveOptions = {}): Pr
 }
 
 async function fetchOne(name: string, options: ResolveOptions): Promise<string> {
-  if (existsSync(name) || parseHubName(name) === undefined) return name;
+  if (existsSync(name) || parseHubName(name) === undefined || isMistypedPath(name)) return name;
   const { hub } = await resolveModel(name, options);
   return hub === undefined ? name : `${hub.id}@${hub.commit}`;
+}
+
+/** `out/frist` where there is a folder `out`: nobody on the hub is asked for it, unless a revision says that a hub is meant. */
+function isMistypedPath(name: string): boolean {
+  return !name.includes("@") && existsSync(name.split("/")[0]!);
 }
 
 function isLocal(base: string, adapterFolder: string): boolean {

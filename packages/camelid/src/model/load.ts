@@ -40,7 +40,7 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
   if (!existsSync(folder)) {
     throw new ModelError("ERR_MODEL_FOLDER", "the model folder does not exist.", {
       where: folder,
-      fix: "check the path; a model is a folder with config.json and weights, or org/name on the hub.",
+      fix: "check the path; a model is a folder with config.json and weights, or org/name on the hub (org/name@main where a folder of that org's name is here).",
     });
   }
   const { config } = readConfig(folder);

@@ -40,7 +40,7 @@ export async function writeGgufModel(
     ["general.alignment", { type: "u32", value: ALIGNMENT }],
     ["general.quantization_version", { type: "u32", value: 2 }],
     ...architectureMetadata(config),
-    ...(await vocabularyMetadata(tokenizer, config.vocabSize)),
+    ...(await vocabularyMetadata(tokenizer, config)),
   ]);
   const parameters = model.namedParameters();
   const sources = new Map(

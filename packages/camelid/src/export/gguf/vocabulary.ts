@@ -1,6 +1,7 @@
 /** A tokenizer.json as llama.cpp reads vocabularies: byte-level BPE ("gpt2") and SentencePiece-like BPE ("llama"). */
 import { z } from "zod";
 import { ModelError } from "../../errors.js";
+import type { ModelConfig } from "../../model/model-config.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { readTokenizerFiles, type TokenizerFiles } from "../../tokenizer/tokenizer-files.js";
 import { effectiveChatTemplate } from "../../tokenizer/write-tokenizer.js";
@@ -21,10 +22,13 @@ const Bpe = z.looseObject({
 type BpeModel = z.output<typeof Bpe>;
 
 /**
- * @param rows of the embedding: ids that no token has are filled up
+ * @param config its embedding may have more rows than there are tokens: such ids are filled up; its `eosTokenIds` end a text
  * @throws {ModelError} `ERR_GGUF_TOKENIZER` when llama.cpp has no such tokenizer
  */
-export async function vocabularyMetadata(tokenizer: Tokenizer, rows: number): Promise<[string, Value][]> {
+export async function vocabularyMetadata(
+  tokenizer: Tokenizer,
+  { vocabSize: rows, eosTokenIds }: ModelConfig,
+): Promise<[string, Value][]> {
   const files = await readTokenizerFiles(tokenizer.folder);
   const parsed = Bpe.safeParse(files.json.model);
   if (!parsed.success) {
@@ -46,7 +50,7 @@ export async function vocabularyMetadata(tokenizer: Tokenizer, rows: number): Pr
     ["tokenizer.ggml.tokens", { type: "strings", value: texts }],
     ["tokenizer.ggml.token_type", { type: "i32s", value: types }],
     ...(isSentencePiece ? sentencePiece(files, model, texts) : byteLevel(model)),
-    ...specialIds(tokenizer),
+    ...specialIds(tokenizer, eosTokenIds),
     ["tokenizer.chat_template", { type: "string", value: effectiveChatTemplate(tokenizer) }],
   ];
 }
@@ -110,10 +114,12 @@ function putsSpaceInFront({ normalizer, pre_tokenizer }: TokenizerFiles["json"])
   );
 }
 
-function specialIds(tokenizer: Tokenizer): [string, Value][] {
+function specialIds(tokenizer: Tokenizer, endIds: readonly number[]): [string, Value][] {
   const ids: [string, number | undefined][] = [
     ["bos", tokenizer.bosTokenId],
     ["eos", tokenizer.eosTokenId],
+    // Llama 3 ends turns with another token than texts; the file has a place for one more.
+    ["eot", endIds.find((id) => id !== tokenizer.eosTokenId)],
     ["unknown", tokenizer.unkToken === undefined ? undefined : tokenizer.tokenToId(tokenizer.unkToken)],
     ["padding", tokenizer.padTokenId],
   ];
