@@ -26,6 +26,14 @@ describe("settings on resume", () => {
     });
   });
 
+  test("what a run only looks at may change", () => {
+    const looks = { answerPrompts: 16, evalData: null, evalEverySteps: null };
+    const others = { answerPrompts: null, evalData: "held-out.jsonl", evalEverySteps: 50 };
+    const { changed, inexact } = compareSettings({ ...before, ...looks }, { ...before, ...others });
+    expect(changed).toHaveLength(3);
+    expect(inexact).toEqual([]);
+  });
+
   test("the same rows a step may be split otherwise, at the price of other last bits", () => {
     const { inexact } = compare({ microBatchSize: 4, gradAccumSteps: 4, packing: false });
     expect(inexact).toEqual(["packing: true -> false", "microBatchSize: 2 -> 4", "gradAccumSteps: 8 -> 4"]);
