@@ -134,6 +134,19 @@ describe("generate", () => {
     expect(engine.stats().steps - steps).toBeLessThanOrEqual(steps + 2);
   });
 
+  test("works with NF4 weights, in any company", async () => {
+    using nf4 = loadModel(tiny.model, {
+      dtype: "float32",
+      quantize: { doubleQuant: true, throughFp16: false },
+    });
+    const [[alone]] = (await engineOf({}, nf4).generate([ask({ topLogprobs: 5 })])) as [[Generation]];
+    const mates = [1, 2, 3].map((i) => ask({ promptIds: [1, 60 + i], topLogprobs: 5 }));
+    const [[among]] = (await engineOf({}, nf4).generate([ask({ topLogprobs: 5 }), ...mates])) as [
+      [Generation],
+    ];
+    expect(among).toEqual(alone);
+  });
+
   test("works in bf16, and with adapters", async () => {
     using bf16 = loadModel(tiny.model, { dtype: "bfloat16" });
     const [[text]] = (await engineOf({}, bf16).generate([ask()])) as [[Generation]];
