@@ -112,14 +112,8 @@ struct Nf4Cells {
   }
 };
 
-template <typename T>
-CAMELID_INLINE Pairs load32(const T* x, bool throughFp16) {
-  Pairs pairs = load32(x);
-  if (throughFp16) {
-    for (__m512* half : {&pairs.first, &pairs.second})
-      *half = _mm512_cvtph_ps(_mm512_cvtps_ph(*half, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-  }
-  return pairs;
+CAMELID_INLINE __m512 roundedToHalf(__m512 values) {
+  return _mm512_cvtph_ps(_mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
 // Sixteen blocks: first their maxima, so that one division serves all and no block waits for its own; then the codes, while
@@ -131,10 +125,12 @@ void nf4QuantizeSixteen(const T* x, uint8_t* packed, float* absmax, bool through
   const __m512i below[2] = {_mm512_load_si512(cells.below), _mm512_load_si512(cells.below + 16)};
   const __m512 scale = _mm512_set1_ps(Nf4Cells::kScale);
   const __m512i magnitudeBits = _mm512_set1_epi32(0x7FFFFFFF);
+  Pairs rounded[32];  // filled only through fp16
   for (int block = 0; block < 16; block++) {
     __m512i largest = _mm512_setzero_si512();
     for (int i = 0; i < 2; i++) {
-      const Pairs pairs = load32(x + 64 * block + 32 * i, throughFp16);
+      Pairs pairs = load32(x + 64 * block + 32 * i);
+      if (throughFp16) rounded[2 * block + i] = pairs = {roundedToHalf(pairs.first), roundedToHalf(pairs.second)};
       largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_castps_si512(pairs.first), magnitudeBits));
       largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_castps_si512(pairs.second), magnitudeBits));
     }
@@ -152,7 +148,7 @@ void nf4QuantizeSixteen(const T* x, uint8_t* packed, float* absmax, bool through
   for (int block = 0; block < 16; block++) {
     const __m512 inverse = _mm512_set1_ps(inverses[block]);
     for (int i = 0; i < 2; i++) {
-      const Pairs pairs = load32(x + 64 * block + 32 * i, throughFp16);
+      const Pairs pairs = throughFp16 ? rounded[2 * block + i] : load32(x + 64 * block + 32 * i);
       const __m512i first = codes(pairs.first, inverse), second = codes(pairs.second, inverse);
       const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_or_si512(_mm512_slli_epi32(first, 4), second));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(packed + 32 * block + 16 * i), inOrder<T>(bytes));

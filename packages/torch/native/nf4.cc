@@ -81,7 +81,9 @@ at::Tensor dequantizedMaxima(const at::Tensor& absmax, const std::optional<at::T
   return map.index_select(0, absmax.to(at::kInt)) * scales + static_cast<float>(offset);
 }
 
-at::Tensor nf4DequantizeAnywhere(const at::Tensor& packed, const at::Tensor& maxima, at::IntArrayRef size, at::ScalarType dtype) {
+at::Tensor nf4DequantizeAnywhere(const at::Tensor& packed, const at::Tensor& absmax, const std::optional<at::Tensor>& nested,
+                                 double offset, at::IntArrayRef size, at::ScalarType dtype) {
+  const at::Tensor maxima = dequantizedMaxima(absmax, nested, offset);
   const int64_t count = c10::multiply_integers(size);
   const at::Tensor bytes = packed.view({-1}).to(at::kInt);
   const at::Tensor codes = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 1).view({-1});
@@ -101,7 +103,7 @@ at::Tensor nf4Dequantize(const at::Tensor& packed, const at::Tensor& absmax, con
               "nf4_dequantize: shape ", size, " needs ", blocks, " block maxima, fp32 or with nested ones uint8");
   TORCH_CHECK(!nested || (nested->is_contiguous() && nested->numel() == nestedBlocks && nested->scalar_type() == at::kFloat),
               "nf4_dequantize: shape ", size, " needs ", nestedBlocks, " nested maxima in fp32");
-  if (!packed.is_cpu()) return nf4DequantizeAnywhere(packed, dequantizedMaxima(absmax, nested, offset), size, dtype);
+  if (!packed.is_cpu()) return nf4DequantizeAnywhere(packed, absmax, nested, offset, size, dtype);
   at::Tensor values = at::empty(size, packed.options().dtype(dtype));
   const float* map = DynamicMap::of(true).values().data();
   const auto shift = static_cast<float>(offset);
@@ -174,6 +176,11 @@ TORCH_LIBRARY_FRAGMENT(camelid, library) {
   library.def(
       "nf4_dequantize(Tensor packed, Tensor absmax, Tensor? nested_absmax, float offset, int[] size, ScalarType dtype) -> Tensor",
       nf4Dequantize);
+  // The chains that other devices run, by name: they are tested on the CPU.
+  library.def("nf4_quantize_chain(Tensor values, bool through_fp16) -> (Tensor, Tensor)", nf4QuantizeAnywhere);
+  library.def(
+      "nf4_dequantize_chain(Tensor packed, Tensor absmax, Tensor? nested_absmax, float offset, int[] size, ScalarType dtype) -> Tensor",
+      nf4DequantizeAnywhere);
   library.def("dynamic_quantize(Tensor values, float offset, int block, bool signed) -> (Tensor, Tensor)", dynamicQuantize);
   library.def("dynamic_dequantize(Tensor codes, Tensor absmax, float offset, int block, bool signed) -> Tensor",
               dynamicDequantize);

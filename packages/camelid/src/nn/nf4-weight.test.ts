@@ -81,6 +81,37 @@ describe.each(MATRICES)("%s", (_name, make) => {
   });
 });
 
+test.each(MATRICES)(
+  "the chains of operators that other devices run give the same bits: %s",
+  (_name, make) => {
+    using _ = torch.tensorScope();
+    const [float, bfloat] = [6, 15]; // libtorch's numbers of dtypes
+    for (const throughFp16 of [false, true]) {
+      const source = make();
+      const [packed, absmax] = torch.callOperator("camelid::nf4_quantize_chain", source, throughFp16) as [
+        Tensor,
+        Tensor,
+      ];
+      using weight = quantizeNf4(source, { doubleQuant: false, throughFp16 }, "w");
+      expect(packed.equal(weight.packed)).toBe(true);
+      expect(absmax.equal(weight.absmax)).toBe(true);
+      using nested = quantizeNf4(source, { doubleQuant: true, throughFp16 }, "w");
+      for (const [dtype, number] of [
+        ["float32", float],
+        ["bfloat16", bfloat],
+      ] as const) {
+        const restore = (...statistics: (Tensor | number | null)[]): unknown =>
+          torch.callOperator("camelid::nf4_dequantize_chain", packed, ...statistics, source.shape, number);
+        expect((restore(absmax, null, 0) as Tensor).equal(weight.dequantize(dtype))).toBe(true);
+        const { absmax: codes, nested: second } = nested;
+        expect(
+          (restore(codes, second!.absmax, second!.offset) as Tensor).equal(nested.dequantize(dtype)),
+        ).toBe(true);
+      }
+    }
+  },
+);
+
 test("threads and results that go past the caches change nothing", () => {
   using _ = torch.tensorScope();
   const source = random(1500, 4096); // 24 MB in fp32
