@@ -84,6 +84,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/studio.js"),
   },
   {
+    name: "show",
+    summary: "what the Studio shows, as text or JSON",
+    group: "Look",
+    load: () => import("./commands/show.js"),
+  },
+  {
     name: "report",
     summary: "write report.html of a run, also of one that is still going on",
     group: "Look",

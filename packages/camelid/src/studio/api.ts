@@ -146,7 +146,7 @@ export interface Bucketed {
   high?: (number | null)[];
   /** The step of the highest value of each bucket: where a click on a spike leads. */
   peak?: (number | null)[];
-  /** Exponential mean over all steps before, taken before bucketing. */
+  /** Mean over the steps around, taken before bucketing. */
   smooth?: (number | null)[];
   /** Steps whose value is not a finite number; at most 50, and how many in all. */
   bad: { step: number; value: string }[];

@@ -54,10 +54,11 @@ export class StudioContext {
     return this.roots.inside(join(folder, ...names));
   }
 
-  log(folder: string): RunLog {
+  /** @param budgetMs how long to read before the rest is read in the background */
+  log(folder: string, budgetMs = FIRST_LOOK_MS): RunLog {
     const path = this.fileIn(folder, "events.jsonl") ?? join(folder, "events.jsonl.missing");
     const log = this.#logs.get(path, () => new RunLog(path));
-    log.update(FIRST_LOOK_MS);
+    log.update(budgetMs);
     log.catchUp();
     return log;
   }

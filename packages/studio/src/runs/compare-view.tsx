@@ -92,6 +92,7 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
     <>
       <CurveControls
         window={{ range, smooth }}
+        hint="Drag over a chart to look closer."
         onSmooth={setSmoothing}
         log={log}
         onLog={setLog}
@@ -132,7 +133,7 @@ function useEach(ids: string[], { range, smooth }: Window): (SeriesReply | undef
 
 /** Over each other, bands and raw values would hide the lines. */
 function plain(reply: SeriesReply, key: string, name: string, tint: number) {
-  const line = lineOf(reply, key, name, tint)!;
+  const line = lineOf(reply, key, name, tint, key !== "lr")!;
   return { ...line, behind: undefined, low: undefined, high: undefined };
 }
 

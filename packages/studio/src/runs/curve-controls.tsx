@@ -8,6 +8,7 @@ export function CurveControls(props: {
   log: boolean;
   onLog: (log: boolean) => void;
   onReset: () => void;
+  hint: string;
 }) {
   const { range, smooth } = props.window;
   return (
@@ -35,7 +36,7 @@ export function CurveControls(props: {
           steps {count(Math.round(range.from))} to {count(Math.round(range.to))}: show all
         </button>
       ) : (
-        <span class="soft">Drag over a chart to look closer; click a point to see its rows.</span>
+        <span class="soft">{props.hint}</span>
       )}
     </div>
   );

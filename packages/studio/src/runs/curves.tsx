@@ -26,6 +26,7 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
     <>
       <CurveControls
         window={{ range, smooth }}
+        hint="Drag over a chart to look closer; click a point to see its rows."
         onSmooth={setSmoothing}
         log={log}
         onLog={setLog}
@@ -47,7 +48,9 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
       />
       <div class="charts">
         {small.map(({ title, unit, keys, fromZero }) => {
-          const lines = keys.flatMap(({ key, name }, i) => lineOf(reply, key, name, tintOf(title, i)) ?? []);
+          const lines = keys.flatMap(
+            ({ key, name }, i) => lineOf(reply, key, name, tintOf(title, i), title !== "Learning rate") ?? [],
+          );
           return (
             <Chart
               key={title}

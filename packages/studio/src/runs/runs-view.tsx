@@ -66,7 +66,7 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
                     <span class="hidden">Compare</span>
                   </th>
                   <th>Run</th>
-                  <th>Status</th>
+                  <th class="wide-only">Status</th>
                   <th class="num">Step</th>
                   <th class="num">Loss</th>
                   <th class="wide-only">Course</th>
@@ -102,9 +102,12 @@ function Row({ run, chosen, onChoose }: { run: RunSummary; chosen: boolean; onCh
         <span class="name">
           <a href={address}>{name}</a>
           <small>{[run.recipe, folder].filter(Boolean).join(" · ")}</small>
+          <span class="narrow-only">
+            <Status of={run.status} />
+          </span>
         </span>
       </td>
-      <td>
+      <td class="wide-only">
         <Status of={run.status} />
       </td>
       <td class="num">

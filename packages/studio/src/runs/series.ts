@@ -37,8 +37,14 @@ export function useSeries(id: string, { range, smooth }: Window, points = 700): 
   return reply;
 }
 
-/** A series as a line: the smoothed mean in front of what it smooths. */
-export function lineOf(reply: SeriesReply, key: string, name: string, tint: number): Line | undefined {
+/** A series as a line: the smoothed mean in front of what it smooths. A schedule is not smoothed: it has no noise. */
+export function lineOf(
+  reply: SeriesReply,
+  key: string,
+  name: string,
+  tint: number,
+  smoothed = true,
+): Line | undefined {
   const series = reply.series[key];
   if (series === undefined) return undefined;
   const values = series.mean.filter((value) => value !== null).length;
@@ -52,7 +58,7 @@ export function lineOf(reply: SeriesReply, key: string, name: string, tint: numb
     badCount: series.badCount,
   };
   if (sparse) return { name, tint, values: series.mean, sparse, bad: series.bad, badCount: series.badCount };
-  return series.smooth === undefined
+  return series.smooth === undefined || !smoothed
     ? { ...common, values: series.mean }
     : { ...common, values: series.smooth, behind: series.low ? undefined : series.mean };
 }

@@ -71,9 +71,9 @@ export function StepDrawer({
             <thead>
               <tr>
                 <th class="num">Row</th>
-                <th>Source</th>
+                <th class="wide-only">Source</th>
                 <th>Begins</th>
-                <th class="num">Trained / tokens</th>
+                <th class="num">Trained</th>
               </tr>
             </thead>
             <tbody>
@@ -88,7 +88,7 @@ export function StepDrawer({
                       {count(place + 1)}
                     </button>
                   </td>
-                  <td class="soft">{dataset}</td>
+                  <td class="soft wide-only">{dataset}</td>
                   <td class="text">{preview}</td>
                   <td class="num">{tokens === null ? "–" : `${count(trainedTokens)} / ${count(tokens)}`}</td>
                 </tr>

@@ -48,6 +48,11 @@ export class RowTable {
     }
   }
 
+  close(): void {
+    for (const connection of this.#free) connection.closeSync();
+    this.#instance?.closeSync();
+  }
+
   async #open(): Promise<void> {
     const path = tablePath(this.file);
     if (!existsSync(path)) await this.#make(path);

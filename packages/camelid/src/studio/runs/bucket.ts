@@ -64,21 +64,38 @@ export function bucketed(series: Series, grid: Grid, smoothing: number): Buckete
 }
 
 /**
- * Exponential mean, corrected for its start (Kingma & Ba 2015, section 3), over every step from the first; the last of
- * each bucket is kept. Values that are not numbers do not enter it.
+ * Mean over the steps before and after, weighted less the farther away: an exponential mean from either side, so that the line
+ * does not lag behind what it smooths, each corrected for its start (Kingma & Ba 2015, section 3). It is taken over every step;
+ * then the middle of each bucket is kept. Values that are not numbers do not enter it.
  */
 function smoothed(series: Series, { from, to, width, count }: Grid, over: number): (number | null)[] {
   const decay = 1 - 2 / (over + 1);
   const kept: (number | null)[] = new Array(count).fill(null);
-  let [sum, weight] = [0, 0];
   const end = series.indexFrom(to + 1);
-  for (let i = 0; i < end; i++) {
-    const value = series.value(i);
-    if (!Number.isFinite(value)) continue;
-    sum = decay * sum + (1 - decay) * value;
-    weight = decay * weight + (1 - decay);
-    const step = series.step(i);
-    if (step >= from) kept[Math.floor((step - from) / width)] = sum / weight;
+  const before = oneSided(series, 0, end, decay);
+  const after = oneSided(series, end - 1, -1, decay);
+  for (let i = series.indexFrom(from); i < end; i++) {
+    const bucket = Math.floor((series.step(i) - from) / width);
+    const middle = Math.min(to, from + bucket * width + Math.floor(width / 2));
+    if (series.step(i) > middle && kept[bucket] !== null) continue;
+    const mean = (before[i]! + after[i]!) / 2;
+    if (Number.isFinite(mean)) kept[bucket] = mean;
   }
   return kept;
+}
+
+/** The mean of a value and those on one side of it; NaN before the first number. */
+function oneSided(series: Series, first: number, end: number, decay: number): Float64Array {
+  const means = new Float64Array(series.length);
+  const stride = first <= end ? 1 : -1;
+  let [sum, weight] = [0, 0];
+  for (let i = first; i !== end; i += stride) {
+    const value = series.value(i);
+    if (Number.isFinite(value)) {
+      sum = decay * sum + (1 - decay) * value;
+      weight = decay * weight + (1 - decay);
+    }
+    means[i] = sum / weight;
+  }
+  return means;
 }
