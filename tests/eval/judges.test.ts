@@ -196,6 +196,17 @@ test("without a judge, or without its key, it is said how to name one", async ()
   await expect(run({ ...alpaca, roles: { judge } })).rejects.toThrow(/NO_SUCH_KEY_FOR_CAMELID/);
 });
 
+test("an option that a task would not look at is refused before anybody is asked", async () => {
+  const asked = model(() => "mine");
+  const settings = { "alpaca-eval": { swpa: "both" } };
+  await expect(run({ tasks: ["alpaca-eval"], model: asked, settings })).rejects.toThrow(
+    expect.objectContaining({ code: "ERR_EVAL_OPTION", fix: expect.stringMatching(/did you mean "swap"/) }),
+  );
+  const value = { "alpaca-eval": { swap: "sometimes" } };
+  await expect(run({ tasks: ["alpaca-eval"], model: asked, settings: value })).rejects.toThrow(/sometimes/);
+  expect(asked.asked).toEqual([]);
+});
+
 test("a dry run writes the judge's prompts for stored answers and estimates the cost, asking nobody", async () => {
   const outputs = join(root, "outputs.json");
   const rows = [1, 2, 3, 4].map((n) => ({ instruction: `Say the number ${n}.`, output: "stored" }));

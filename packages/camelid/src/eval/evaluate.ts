@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { SettingsError } from "../errors.js";
 import { writeFileAtomic } from "../run/atomic-write.js";
+import { closest } from "../settings/suggest.js";
 import { type Answerer, answerItems } from "./answer-items.js";
 import { AnswerStore } from "./answer-store.js";
 import type { Backend } from "./backend.js";
@@ -75,7 +76,10 @@ export interface EvalOutcome {
 export async function evaluate(options: EvaluateOptions): Promise<EvalOutcome> {
   const { model, out, profile = "standard", seed = 42, onTask } = options;
   const tasks = await Promise.all([...new Set(options.tasks)].map(loadTask));
-  for (const task of tasks) checkScores(task, model.backend);
+  for (const task of tasks) {
+    checkScores(task, model.backend);
+    checkOptions(task, options.settings?.[task.name] ?? {});
+  }
   const { name, identity } = model.backend;
   const known = openResults(out, { name, identity, profile, seed });
   await using answerers = new Answerers(options);
@@ -163,6 +167,19 @@ function checkScores(task: Task, backend: Backend): void {
     where: backend.name,
     fix: "evaluate a model folder, or an endpoint with /completions: --endpoint-api completions --tokenizer FOLDER.",
   });
+}
+
+/** @throws {SettingsError} ERR_EVAL_OPTION for an option that the task would not look at */
+function checkOptions({ name, options }: Task, given: Readonly<Record<string, string>>): void {
+  if (options === undefined) return;
+  for (const key of Object.keys(given)) {
+    if (key in options) continue;
+    const meant = closest(key, Object.keys(options));
+    throw new SettingsError("ERR_EVAL_OPTION", `${name} has no option "${key}".`, {
+      where: "--options",
+      fix: `${meant === undefined ? "" : `did you mean "${meant}"? `}Options: ${Object.keys(options).join(", ")}.`,
+    });
+  }
 }
 
 /** `count` items evenly over the list, so that every group has its share. */

@@ -186,6 +186,8 @@ export interface Task<Item extends TaskItem = TaskItem> {
   readonly roles?: Readonly<Record<string, (settings: RoleSettings) => Promise<Backend>>>;
   /** Needs log-probabilities of the model, which chat endpoints do not give. */
   readonly needsScores?: boolean;
+  /** Options it takes (`--options task.name=value`), name -> what it does. Where given, others are refused. */
+  readonly options?: Readonly<Record<string, string>>;
   /** Has no official prompts of its own but takes files of the user's (`--text`). */
   readonly userFiles?: boolean;
 

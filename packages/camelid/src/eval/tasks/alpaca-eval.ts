@@ -16,6 +16,7 @@ import {
   readAnnotations,
   readInstructions,
 } from "./alpaca-eval-files.js";
+import { numberOption } from "./programs.js";
 
 export const alpacaEval: Task<AlpacaItem> = {
   name: "alpaca-eval",
@@ -27,6 +28,11 @@ export const alpacaEval: Task<AlpacaItem> = {
     standard: "As the paper, each pair judged in both orders and the two preferences averaged.",
   },
   metric: { name: "win rate", unit: "%" },
+  options: {
+    swap: "order of the two answers: random, both or never; random as in the paper, else both",
+    outputs: "model_outputs.json with answers to judge; the model is not asked",
+    maxNewTokens: "tokens of an answer, 8192",
+  },
   files: FILES,
   roles: { judge: openJudge },
 
@@ -43,7 +49,7 @@ export const alpacaEval: Task<AlpacaItem> = {
         {
           kind: "generate",
           prompt: context.chat ? { messages } : { text: item.instruction },
-          maxNewTokens: Number(context.settings.maxNewTokens ?? 8192),
+          maxNewTokens: numberOption(context, "maxNewTokens", 8192),
         },
       ];
     }

@@ -32,6 +32,15 @@ export const codexEval: Task<CodexItem> = {
       "pass@1, greedy. Chat models are asked for the whole function in a code block; base models continue the prompt.",
   },
   metric: { name: "pass@k", unit: "%" },
+  options: {
+    samples: "answers per problem, 20 as in the paper, else 1",
+    k: "score is pass@k, 10 as in the paper, else 1",
+    temperature: "0.8 as in the paper, else 0",
+    topP: "0.95",
+    timeLimit: "seconds a program may run, 10",
+    memoryMiB: "memory of the interpreter, 512",
+    parallel: "programs at once, --concurrency",
+  },
   files: [
     {
       path: FILE,

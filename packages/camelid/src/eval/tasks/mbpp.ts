@@ -31,6 +31,15 @@ export const mbpp: Task<MbppItem> = {
       "Test rows 11 to 510, rows 2 to 4 as examples, greedy, the block behind the opened fence is run.",
   },
   metric: { name: "pass@1", unit: "%" },
+  options: {
+    samples: "answers per problem, 1",
+    k: "score is pass@k, 1",
+    temperature: "0, or 0.8 for several samples",
+    topP: "0.95",
+    timeLimit: "seconds a program may run, 10",
+    memoryMiB: "memory of the interpreter, 512",
+    parallel: "programs at once, --concurrency",
+  },
   files: [{ path: FILE, licence: "CC-BY-4.0" }],
 
   async load(context) {

@@ -18,6 +18,7 @@ const item: MmluItem = {
   target: "C",
   row: ["?", "a", "b", "c", "d", "C"],
   examples: [],
+  emptyTokens: undefined,
 };
 const scores = (...logps: number[]): Answer[] => [
   { kind: "score", scores: logps.map((logp) => ({ logp, tokens: 1, isGreedy: false })) },

@@ -16,6 +16,8 @@ export interface MmluItem extends TaskItem {
   readonly row: Row;
   /** Development rows of the subject, in file order. */
   readonly examples: readonly Row[];
+  /** Tokens of the prompt with all examples and an empty question, where a tokenizer is known. */
+  readonly emptyTokens: number | undefined;
 }
 
 /** Question, four options, letter. */
@@ -24,6 +26,9 @@ type Row = readonly string[];
 const LETTERS = ["A", "B", "C", "D"] as const;
 /** Tokens a prompt of the paper may have; examples are dropped until it fits. */
 const PAPER_PROMPT_TOKENS = 2048;
+const NO_QUESTION: Row = ["", "", "", "", "", ""];
+/** Where texts are put together, tokens may fall otherwise than in each alone. */
+const BORDER_TOKENS = 16;
 
 export const mmlu: Task<MmluItem> = mmluTask("mmlu", 0);
 export const mmlu5: Task<MmluItem> = mmluTask("mmlu-5shot", 5);
@@ -51,16 +56,17 @@ function mmluTask(name: string, ownShots: number): Task<MmluItem> {
         context.note(`${present.length} of 57 subjects: the data have no ${missing.join(", ")}.`);
       }
       const shots = context.shots ?? ownShots;
-      return present.flatMap((subject) => {
+      const items: MmluItem[] = [];
+      for (const subject of present) {
         const examples = shots > 0 ? readRows(context, "dev", subject).slice(0, shots) : [];
-        return readRows(context, "test", subject).map((row, index) => ({
-          id: `${subject}/${index}`,
-          group: subject,
-          target: row[5]!,
-          row,
-          examples,
-        }));
-      });
+        const empty = promptOf({ group: subject, row: NO_QUESTION, examples }, examples.length, context);
+        const emptyTokens = examples.length > 0 ? await context.tokens?.count(empty) : undefined;
+        for (const [index, row] of readRows(context, "test", subject).entries()) {
+          const id = `${subject}/${index}`;
+          items.push({ id, group: subject, target: row[5]!, row, examples, emptyTokens });
+        }
+      }
+      return items;
     },
 
     async requests(item, answers, context) {
@@ -98,6 +104,9 @@ async function fittingPrompt(item: MmluItem, context: TaskContext): Promise<Prom
   const longest =
     profile === "tulu2-paper" ? PAPER_PROMPT_TOKENS : (tokens?.contextLength ?? Number.POSITIVE_INFINITY) - 1;
   let shown = item.examples.length;
+  // A text has at most as many tokens as bytes: nearly every question fits without being counted.
+  const surely = (item.emptyTokens ?? Number.NaN) + Buffer.byteLength(block(item.row)) + BORDER_TOKENS;
+  if (surely <= longest) return promptOf(item, shown, context);
   while (
     shown > 0 &&
     tokens !== undefined &&
@@ -111,7 +120,11 @@ async function fittingPrompt(item: MmluItem, context: TaskContext): Promise<Prom
   return promptOf(item, shown, context);
 }
 
-function promptOf(item: MmluItem, shown: number, context: TaskContext): Prompt {
+function promptOf(
+  item: Pick<MmluItem, "group" | "row" | "examples">,
+  shown: number,
+  context: TaskContext,
+): Prompt {
   const subject = item.group.replaceAll("_", " ");
   // The original's subject begins with a space of its own.
   const about = context.profile === "tulu2-paper" ? ` ${subject}` : subject;

@@ -35,6 +35,7 @@ export const mtBench: Task<MtBenchItem> = {
     standard: "As the paper, in the model's own chat template.",
   },
   metric: { name: "mean rating", unit: "" },
+  options: {},
   files: FILES,
   roles: { judge: openJudge },
 

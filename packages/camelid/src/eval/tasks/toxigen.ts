@@ -50,6 +50,7 @@ export const toxigen: Task<ToxigenItem> = {
     standard: "As the paper.",
   },
   metric: { name: "toxic", unit: "%", lowerIsBetter: true },
+  options: { perGroup: "prompts of each group, 500" },
   files: Object.entries(GROUPS).map(([group, sha256]): OfficialFile => {
     const path = pathOf(group);
     return {

@@ -22,6 +22,10 @@ export const truthfulQa: Task<TruthfulItem> = {
     standard: "The revised 790 questions, the answer begins behind `A:`.",
   },
   metric: { name: "true and informative", unit: "%" },
+  options: {
+    preset: "file with the opening question-answer pairs",
+    judgeApi: "chat: judges answer messages with yes or no; else they continue a text",
+  },
   files: FILES,
   roles: { truth: openTextJudge, info: openTextJudge },
 
@@ -131,6 +135,7 @@ export const truthfulQaMc: Task<TruthfulItem> = {
     standard: "The revised 790 questions.",
   },
   metric: { name: "MC2", unit: "%" },
+  options: { preset: "file with the opening question-answer pairs" },
   files: FILES,
   needsScores: true,
 
