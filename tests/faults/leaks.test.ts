@@ -37,6 +37,11 @@ test.each([
   ["fp32", ["--precision", "fp32", "--packing", "true"]],
   ["bf16, one row at a time", ["--precision", "bf16", "--packing", "false", "--grad-accum-steps", "4"]],
   ["bf16 with fp32 masters", ["--precision", "bf16-mixed", "--micro-batch-size", "4"]],
+  ["fp32 with adapters on a base in 4 bits", ["--lora-rank", "4", "--quantize-type", "nf4"]],
+  [
+    "fp32 with 8-bit moments, updated in the backward pass",
+    ["--optimizer", "adamw-8bit", "--optimizer-in-backward", "true", "--max-grad-norm", "none"],
+  ],
 ])("a whole run in %s returns every tensor and byte", async (_, words) => {
   const before = live();
   await sft(...words, "--max-steps", "4");

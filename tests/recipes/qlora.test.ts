@@ -123,6 +123,15 @@ describe("camelid sft on a base in 4 bits", () => {
     expect(losses).not.toEqual(await lossesOf(await trainSft({ lora })));
   });
 
+  test("the preset's way, checkpointing and dropout with masters, gives the numbers of the same without checkpointing", async () => {
+    const preset = { precision: "bf16-mixed", lora: { ...lora, dropout: 0.1 }, quantize } as const;
+    const [plain, checkpointed] = [
+      await trainSft(preset),
+      await trainSft({ ...preset, activationCheckpointing: true }),
+    ];
+    expect(await lossesOf(checkpointed)).toEqual(await lossesOf(plain));
+  });
+
   test("leaves an adapter folder that says how its base was quantised, and is loaded on such a base", () => {
     using _ = torch.tensorScope();
     const folder = join(run, "final");
