@@ -35,6 +35,18 @@ class Clock(TrainerCallback):
             self.losses.append(float(logs["loss"]))
 
 
+class TimedTrainer(DPOTrainer):
+    """Counts the pass of the reference over all pairs, which happens while the trainer is made."""
+
+    reference_seconds = 0.0
+
+    def _precompute_ref_logps(self, *arguments):
+        started = time.time()
+        dataset = super()._precompute_ref_logps(*arguments)
+        self.reference_seconds += time.time() - started
+        return dataset
+
+
 def main(folder, path, *flags):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = TEMPLATE
@@ -51,23 +63,19 @@ def main(folder, path, *flags):
             report_to=[], use_cpu=True, bf16=False, gradient_checkpointing=False, save_strategy="no", optim="adamw_torch_fused",
             learning_rate=1e-5, lr_scheduler_type="constant", beta=0.1, disable_tqdm=True, precompute_ref_log_probs=precompute,
         )
-        started = time.time()
-        trainer = DPOTrainer(
+        trainer = TimedTrainer(
             model=load(), ref_model=None if precompute else load(), args=config, train_dataset=data, processing_class=tokenizer,
             callbacks=[clock],
         )
         # The pairs in file order, as everybody else takes them.
         trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(trainer.train_dataset)
-        if precompute:
-            trainer.get_train_dataloader()  # the pass over all pairs, where it has not happened yet
-        reference = time.time() - started if precompute else 0
         assert len(trainer.train_dataset) == len(rows), "pairs were dropped"
         trainer.train()
         ended = time.time()
     peak = re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read()).group(1)
     print(json.dumps({
         "pairsPerSecond": STEPS * PAIRS / (ended - clock.begun[WARM_UP]),
-        "referenceSeconds": reference,
+        "referenceSeconds": trainer.reference_seconds,
         "peakBytes": int(peak) * 1024,
         "losses": [clock.losses[0], clock.losses[-1]],
     }), flush=True)
