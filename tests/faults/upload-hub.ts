@@ -102,7 +102,7 @@ export class UploadHub {
         files,
         private: isPrivate,
       });
-      return json({ url: "made" });
+      return json({ url: `${this.endpoint}/${organization}/${name}`, name: `${organization}/${name}` });
     }
     if (path.includes("/verify")) {
       const { oid, size } = JSON.parse(body.toString());
@@ -113,7 +113,7 @@ export class UploadHub {
     if (repository === undefined) return { status: 404, headers: { "x-error-code": "RepoNotFound" } };
     if (method === "GET") {
       const file = /\/resolve\/[^/]+\/(.+)$/.exec(path)?.[1];
-      if (file === undefined) return json(listing(repository));
+      if (file === undefined) return json({ id, ...listing(repository) });
       return { body: repository.files.get(file)!.content };
     }
     if (path.includes("/preupload/")) {
@@ -129,7 +129,7 @@ export class UploadHub {
       });
     }
     if (path.endsWith("/objects/batch")) return this.#batch(JSON.parse(body.toString()));
-    if (path.includes("/commit/")) return this.#commit(repository, body.toString());
+    if (path.includes("/commit/")) return this.#commit(repository, body.toString(), id!);
     return { status: 404 };
   }
 
@@ -174,14 +174,14 @@ export class UploadHub {
     return { headers: { etag: '"whole"' } };
   }
 
-  #commit(repository: Stored, text: string): Answer {
+  #commit(repository: Stored, text: string, id: string): Answer {
     const lines = text
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
     const [header, ...operations] = lines;
-    if (header.value.parentCommit !== repository.commit)
-      return { status: 412, headers: { "x-error-message": "moved" } };
+    const { parentCommit = repository.commit } = header.value; // a client need not say it
+    if (parentCommit !== repository.commit) return { status: 412, headers: { "x-error-message": "moved" } };
     for (const { key, value } of operations) {
       const content = key === "file" ? Buffer.from(value.content, "base64") : this.objects.get(value.oid);
       if (content === undefined || (key === "lfsFile" && content.byteLength !== value.size))
@@ -189,7 +189,10 @@ export class UploadHub {
       repository.files.set(value.path, { content, isLarge: key === "lfsFile" });
     }
     repository.commit = hash("sha1", `${repository.commit} ${text}`);
-    return json({ commitOid: repository.commit, commitUrl: "made" });
+    return json({
+      commitOid: repository.commit,
+      commitUrl: `${this.endpoint}/${id}/commit/${repository.commit}`,
+    });
   }
 }
 

@@ -60,8 +60,8 @@ async function uploadObject(
   const body = {
     operation: "upload",
     transfers: ["basic", "multipart"],
-    hash_algo: "sha_256",
-    ref: { name: `refs/heads/${target.revision}` },
+    hash_algo: "sha256",
+    ref: { name: target.revision },
     objects: [{ oid: file.sha256, size: file.size }],
   };
   const path = `/${target.id}.git/info/lfs/objects/batch`;
@@ -89,12 +89,12 @@ async function uploadParts(
   report: (bytes: number) => void,
 ): Promise<void> {
   const size = Number(header.chunk_size);
-  const count = Math.ceil(file.size / size);
-  const addresses = Array.from(
-    { length: count },
-    (_, i) => header[String(i + 1)] ?? header[String(i + 1).padStart(5, "0")],
-  );
-  if (!(size > 0) || addresses.some((address) => address === undefined || !URL.canParse(address))) {
+  const addresses = Object.entries(header)
+    .filter(([key]) => /^\d+$/.test(key)) // "1" or "00001"
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, address]) => address);
+  const count = size > 0 ? Math.ceil(file.size / size) : Number.NaN;
+  if (addresses.length !== count || !addresses.every((address) => URL.canParse(address))) {
     throw new HubError(
       "ERR_HUB_ANSWER",
       `the hub gave no addresses for the ${count} parts of ${file.path}.`,
@@ -108,7 +108,7 @@ async function uploadParts(
   for (const [i, address] of addresses.entries()) {
     const start = i * size;
     const piece = { file, start, length: Math.min(size, file.size - start) };
-    const etag = await putBytes(hub, address!, piece, {}, (bytes) => report(start + bytes));
+    const etag = await putBytes(hub, address, piece, {}, (bytes) => report(start + bytes));
     parts.push({ partNumber: i + 1, etag });
   }
   await sendJson(hub, { href, header: {} }, { oid: file.sha256, parts });

@@ -58,11 +58,14 @@ async function push(flags: PushFlags): Promise<0 | 130> {
       },
     });
     progress?.end();
-    const { changed, unchanged, url, commit, card } = result;
+    const { changed, unchanged, url, commit, card, created } = result;
     const said = [
       changed.length === 0
         ? `nothing to send: all ${unchanged} files are there`
         : `sent     ${changed.length} files, ${unchanged} were there already`,
+      ...(flags.public && !created
+        ? ["note     the repository was there before: who may see it is as it was"]
+        : []),
       ...(card === "none"
         ? ["card     none: no run is known; give --run, or put a README.md into the folder"]
         : []),
