@@ -85,20 +85,34 @@ async function nextRound<Item extends TaskItem>(
   seed: number,
 ): Promise<Pending<Item>[]> {
   const pending: Pending<Item>[] = [];
-  for (const state of open) {
-    const requests = await task.requests(state.item, state.answers, context);
-    if (requests.length === 0) state.complete = true;
-    for (const request of requests) {
-      const slot = state.requests.push(request) - 1;
-      const asked: Asked = {
-        request,
-        seed: seedOf(seed, task.name, state.item.id, slot),
-        where: `${task.name} ${state.item.id}`,
-      };
-      pending.push({ state, slot, asked });
-    }
+  for (let at = 0; at < open.length; at += TOGETHER) {
+    const some = open.slice(at, at + TOGETHER);
+    // Tasks may count tokens here; the library encodes several prompts at once.
+    const asked = await Promise.all(some.map((state) => task.requests(state.item, state.answers, context)));
+    for (const [i, state] of some.entries()) addRequests(state, asked[i]!, task, seed, pending);
   }
   return pending;
+}
+
+const TOGETHER = 256;
+
+function addRequests<Item extends TaskItem>(
+  state: ItemState<Item>,
+  requests: readonly TaskRequest[],
+  task: Task<Item>,
+  seed: number,
+  pending: Pending<Item>[],
+): void {
+  if (requests.length === 0) state.complete = true;
+  for (const request of requests) {
+    const slot = state.requests.push(request) - 1;
+    const asked: Asked = {
+      request,
+      seed: seedOf(seed, task.name, state.item.id, slot),
+      where: `${task.name} ${state.item.id}`,
+    };
+    pending.push({ state, slot, asked });
+  }
 }
 
 async function askRole<Item extends TaskItem>(

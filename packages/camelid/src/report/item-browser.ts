@@ -20,6 +20,8 @@ export interface ItemBrowserOptions {
   items: readonly BrowserItem[];
   /** How many of each verdict there are in all; the page may hold fewer. */
   counts: Readonly<Record<ItemVerdict, number>>;
+  /** Other words for the verdicts: in a comparison `right` is gained. */
+  labels?: Partial<Readonly<Record<ItemVerdict, string>>>;
 }
 
 const VERDICTS: readonly ItemVerdict[] = ["right", "wrong", "failed", "skipped"];
@@ -28,11 +30,12 @@ const VERDICTS: readonly ItemVerdict[] = ["right", "wrong", "failed", "skipped"]
  * Items to look through, one line each that opens, with a choice of verdicts above. The filter is style sheet alone: it works
  * in a page that is not allowed to run anything.
  */
-export function itemBrowser({ name, items, counts }: ItemBrowserOptions): Html {
+export function itemBrowser({ name, items, counts, labels = {} }: ItemBrowserOptions): Html {
   const kinds = VERDICTS.filter((verdict) => counts[verdict] > 0);
   const all = kinds.reduce((sum, verdict) => sum + counts[verdict], 0);
-  const choice = (value: string, count: number) => {
-    const label = html`<span>${value} <small>${count.toLocaleString("en-US")}</small></span>`;
+  const choice = (value: ItemVerdict | "all", count: number) => {
+    const word = value === "all" ? value : (labels[value] ?? value);
+    const label = html`<span>${word} <small>${count.toLocaleString("en-US")}</small></span>`;
     return value === "all"
       ? html`<label><input type="radio" name="${name}" value="all" checked>${label}</label>`
       : html`<label><input type="radio" name="${name}" value="${value}">${label}</label>`;

@@ -74,6 +74,7 @@ function flips({ key, title, gained, lost }: TaskComparison): HtmlValue {
     body: itemBrowser({
       name: `flips-${key.replaceAll(/[^\w-]/g, "-")}`,
       counts: { right: gained.length, wrong: lost.length, failed: 0, skipped: 0 },
+      labels: { right: "gained", wrong: "lost" },
       items: shown.map(({ flip, verdict }) => ({
         id: flip.id,
         verdict,
