@@ -9,6 +9,7 @@ import type { Backend, Outcome } from "../../packages/camelid/src/eval/backend.j
 import { type EvaluateOptions, evaluate } from "../../packages/camelid/src/eval/evaluate.js";
 import type { GenerateRequest } from "../../packages/camelid/src/eval/task.js";
 import { parityPath } from "../parity/reference.js";
+import { writeTinyModel } from "../tiny-model.js";
 import { writeJudgedData } from "./judged-data.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-judges-"));
@@ -285,6 +286,20 @@ test("TruthfulQA: a chat model as judge says yes or no; anything else is no verd
   expect((await run(truthful)).metrics.tasks.truthfulqa).toMatchObject({ score: 100 });
   reply = (_, response) => say(response, "Perhaps");
   expect((await run(truthful)).metrics.tasks.truthfulqa).toMatchObject({ graded: 0 });
+});
+
+test("a model folder of ours is a judge too: its first token's probabilities are asked for", async () => {
+  const { model: folder } = await writeTinyModel(join(root, "tiny"));
+  const out = join(root, "folder-judge");
+  const roles = { truth: { model: folder }, info: { model: folder } };
+  const { metrics } = await run({ tasks: ["truthfulqa"], model: model(() => "They rest."), roles, out });
+  // A random model says neither yes nor no.
+  expect(metrics.tasks.truthfulqa).toMatchObject({ items: 1, graded: 0 });
+  const [prediction] = predictions(out, "truthfulqa");
+  expect(prediction.verdict).toBe("failed");
+  const judged = prediction.answers[1].samples[0];
+  expect(Object.keys(judged.firstLogprobs).length).toBeGreaterThan(1);
+  expect(Object.values(judged.firstLogprobs).every((logp) => (logp as number) < 0)).toBe(true);
 });
 
 test("ToxiGen: continuations through the classifier, groups listed", async () => {

@@ -210,8 +210,11 @@ export { type Comparison, compareResults } from "./eval/compare.js";
 export { engineModel } from "./eval/engine-model.js";
 export { type EvaluatedModel, type EvaluateOptions, evaluate } from "./eval/evaluate.js";
 export { evaluateInTraining, type TrainingEval, type TrainingEvalOptions } from "./eval/in-training.js";
+export { openJudge } from "./eval/judges/open-judge.js";
 export { type ReplayOptions, replay } from "./eval/replay.js";
 export { type EvalMetrics, readMetrics, readPredictions } from "./eval/results-folder.js";
+export { openSandbox, type Sandbox, type SandboxSettings } from "./eval/sandbox/sandbox.js";
+export type { Program, ProgramOutcome, ProgramVerdict } from "./eval/sandbox/verdict.js";
 export type { TaskSummary } from "./eval/summary.js";
 
 // Serving.

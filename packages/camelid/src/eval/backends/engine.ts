@@ -205,8 +205,9 @@ function generateAnswer(
       ...(logprobs?.[0] === undefined
         ? {}
         : {
+            // Likeliest last: of tokens that read alike ("yes" with and without its space) it is the one that stays.
             firstLogprobs: Object.fromEntries(
-              logprobs[0].top.map(({ id, logp }) => [engine.tokenizer.decode([id]), logp]),
+              logprobs[0].top.toReversed().map(({ id, logp }) => [engine.tokenizer.decode([id]), logp]),
             ),
           }),
     })),

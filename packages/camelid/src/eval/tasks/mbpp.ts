@@ -40,7 +40,14 @@ export const mbpp: Task<MbppItem> = {
     memoryMiB: "memory of the interpreter, 512",
     parallel: "programs at once, --concurrency",
   },
-  files: [{ path: FILE, licence: "CC-BY-4.0" }],
+  files: [
+    {
+      path: FILE,
+      url: "https://raw.githubusercontent.com/deepseek-ai/DeepSeek-Coder/2f9fd85927c669dae3c0fbb2d607274023af243e/Evaluation/MBPP/data/mbpp.jsonl",
+      sha256: "ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f",
+      licence: "CC-BY-4.0",
+    },
+  ],
 
   async load(context) {
     const rows = readRows(context);

@@ -18,9 +18,25 @@ const REVISED = "truthfulqa/TruthfulQA.csv";
 const FIRST = "truthfulqa/data/v1/TruthfulQA.csv";
 const PRESET = "truthfulqa/qa_preset.txt";
 
+const SOURCE =
+  "https://raw.githubusercontent.com/koppula/TruthfulQA/4dee2311b23de20b43bfc12ace7037f3f71ba421";
+
+/** A copy of the authors' repository that keeps both tables. */
 export const FILES: readonly OfficialFile[] = [
-  { path: REVISED, licence: "Apache-2.0", optional: true },
-  { path: FIRST, licence: "Apache-2.0", optional: true },
+  {
+    path: REVISED,
+    url: `${SOURCE}/TruthfulQA.csv`,
+    sha256: "b8d8ef1e12f98b4f2a9f47abc9765da0640b182b6c5d9b92f0c1a1f2f1e02e5c",
+    licence: "Apache-2.0",
+    optional: true,
+  },
+  {
+    path: FIRST,
+    url: `${SOURCE}/data/v1/TruthfulQA.csv`,
+    sha256: "f9bd9e859cc102cb1f647f1064da7e009be752c416845cf9fa56e6eaae403a7d",
+    licence: "Apache-2.0",
+    optional: true,
+  },
   { path: PRESET, optional: true },
 ];
 
