@@ -25,11 +25,22 @@ void withAnyElementType(const at::Tensor& tensor, Body body) {
 
 bool isNf4Element(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf; }
 
-const at::Tensor& nf4Table(const at::Device& device) {
-  static thread_local at::Tensor table;
-  if (!table.defined() || table.device() != device) table = at::tensor(at::ArrayRef<float>(kNf4Values, 16)).to(device);
-  return table;
-}
+// Small tables on the device that was used last. Never destroyed: its driver may be gone before static objects are.
+struct DeviceTables {
+  at::Tensor pairs;    // [256, 2]: the two values of a byte of codes
+  at::Tensor dynamic;  // [256]
+
+  static const DeviceTables& on(const at::Device& device) {
+    static thread_local auto* tables = new DeviceTables();
+    if (!tables->pairs.defined() || tables->pairs.device() != device) {
+      std::vector<float> pairs;
+      for (int byte = 0; byte < 256; byte++) pairs.insert(pairs.end(), {kNf4Values[byte >> 4], kNf4Values[byte & 15]});
+      tables->pairs = at::tensor(at::ArrayRef<float>(pairs)).view({256, 2}).to(device);
+      tables->dynamic = at::tensor(at::ArrayRef<float>(DynamicMap::of(true).values())).to(device);
+    }
+    return *tables;
+  }
+};
 
 // --- quantise ---
 
@@ -76,19 +87,22 @@ std::tuple<at::Tensor, at::Tensor> nf4Quantize(const at::Tensor& values, bool th
 
 at::Tensor dequantizedMaxima(const at::Tensor& absmax, const std::optional<at::Tensor>& nested, double offset) {
   if (!nested) return absmax;
-  const at::Tensor map = at::tensor(at::ArrayRef<float>(DynamicMap::of(true).values())).to(absmax.device());
   const at::Tensor scales = nested->repeat_interleave(kNestedBlock).narrow(0, 0, absmax.numel());
+  const at::Tensor& map = DeviceTables::on(absmax.device()).dynamic;
   return map.index_select(0, absmax.to(at::kInt)) * scales + static_cast<float>(offset);
 }
 
 at::Tensor nf4DequantizeAnywhere(const at::Tensor& packed, const at::Tensor& absmax, const std::optional<at::Tensor>& nested,
                                  double offset, at::IntArrayRef size, at::ScalarType dtype) {
   const at::Tensor maxima = dequantizedMaxima(absmax, nested, offset);
-  const int64_t count = c10::multiply_integers(size);
-  const at::Tensor bytes = packed.view({-1}).to(at::kInt);
-  const at::Tensor codes = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 1).view({-1});
-  const at::Tensor values = nf4Table(packed.device()).index_select(0, codes).narrow(0, 0, count);
-  return (values * maxima.repeat_interleave(kNf4Block).narrow(0, 0, count)).to(dtype).view(size);
+  const int64_t count = c10::multiply_integers(size), blocks = maxima.numel();
+  at::Tensor bytes = packed.view({-1});
+  if (bytes.numel() < blocks * kNf4Block / 2) bytes = at::constant_pad_nd(bytes, {0, blocks * kNf4Block / 2 - bytes.numel()});
+  const at::Tensor values = DeviceTables::on(packed.device()).pairs.index_select(0, bytes.to(at::kInt));
+  // Multiplied in fp32 and rounded on the way out, in one pass.
+  at::Tensor restored = at::empty({blocks, kNf4Block}, values.options().dtype(dtype));
+  at::mul_out(restored, values.view({blocks, kNf4Block}), maxima.unsqueeze(1));
+  return restored.view({-1}).narrow(0, 0, count).view(size);
 }
 
 at::Tensor nf4Dequantize(const at::Tensor& packed, const at::Tensor& absmax, const std::optional<at::Tensor>& nested,
