@@ -132,6 +132,15 @@ describe("pairs that a run looks at", () => {
     expect(text).not.toContain("hardly seen");
   });
 
+  test("are not taken for German because of a hat: short answers are judged with their prompts", async () => {
+    const hats = [...Array(8)].map((_, i) => ({
+      ...{ dataset: "hats", id: `${i}`, prompt: `Which colour has the hat of number ${i}?` },
+      ...{ chosen: `Number ${i} wears a red hat.`, rejected: "no" },
+    }));
+    const run = await train({ evalData: lines("hats", hats) });
+    expect(ofName(run, "pairs").at(-1)!.metrics).toMatchObject({ "language/en/pairs": 8 });
+  });
+
   test("may be conversations, of which only the loss is told", async () => {
     const rows = [...ENGLISH, ...GERMAN].map((content, i) => ({
       ...{ dataset: "any", id: `${i}` },

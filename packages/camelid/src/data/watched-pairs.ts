@@ -127,13 +127,18 @@ export function mainLanguage(items: readonly { language: LanguageCode }[]): Lang
 
 function languages(tokenizer: Tokenizer): (row: TokenRow) => LanguageCode {
   const guesser = new LanguageGuesser();
-  // The answer decides where it is long enough to tell; the prompt may be in English all the same ("translate ...").
+  // A long answer decides, for its prompt may be in English all the same ("translate ..."). A short one says too little: a
+  // single "hat" or "was" makes English German.
   return ({ inputIds, labels }) => {
     const answer = tokenizer.decode(inputIds.filter((_, at) => labels[at]! >= 0));
-    const language = guesser.guess(answer);
+    const isLong = answer.split(/\s+/, LONG_ANSWER).length === LONG_ANSWER;
+    const language = isLong ? guesser.guess(answer) : "und";
     return language === "und" ? guesser.guess(tokenizer.decode(inputIds)) : language;
   };
 }
+
+/** Words. */
+const LONG_ANSWER = 30;
 
 /** At most `count` of the items, evenly spaced. */
 function spread<T>(items: readonly T[], count: number): T[] {
