@@ -207,6 +207,22 @@ interface Tokenizer {
   model: { type: string; vocab: Record<string, number>; unk_token?: string };
 }
 
+test("a layout that llama.cpp would cut otherwise is refused: spaces in front of the first stretch only", async () => {
+  const model = await familyModel("llama-metaspace", at("metaspace"));
+  const { gguf } = await exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace") });
+  const { metadata } = readGguf(join(at("gguf-metaspace"), gguf!.file));
+  expect(metadata.get("tokenizer.ggml.add_space_prefix")).toBe(false);
+  // Tulu's layout begins with text, and goes on with text after every end of an answer.
+  const config = JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8"));
+  writeFileSync(
+    join(model, "tokenizer_config.json"),
+    JSON.stringify({ ...config, chat_template: undefined }),
+  );
+  await expect(
+    exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace-tulu") }),
+  ).rejects.toMatchObject({ code: "ERR_GGUF_TOKENIZER" });
+});
+
 describe("a check that fails", () => {
   test("leaves nothing behind: values that fp16 cannot hold", async () => {
     const model = copyOf(base, at("too-large"));

@@ -29,6 +29,10 @@ const BASE = {
   ...{ max_position_embeddings: 256, rms_norm_eps: 1e-5, initializer_range: 0.15 },
 };
 
+/** Writes the BOS itself, so that no stretch of text is the first. */
+const BRACKETS_TEMPLATE =
+  "{{ bos_token }}{% for message in messages %}{{ '[' + message['role'] + ']' + message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '[assistant]' }}{% endif %}";
+
 const VARIANTS = {
   llama: { config: { model_type: "llama" }, words: undefined },
   llama3: {
@@ -36,6 +40,7 @@ const VARIANTS = {
     words: WORDS("\\p{N}{1,3}"),
   },
   "llama-spm": { config: { model_type: "llama" }, words: undefined },
+  "llama-metaspace": { config: { model_type: "llama" }, words: undefined },
   mistral: {
     config: { model_type: "mistral", sliding_window: 200, head_dim: 24, intermediate_size: 80 },
     words: undefined,
@@ -55,7 +60,10 @@ export async function familyModel(
 ): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const { config, words } = VARIANTS[family];
-  const vocabSize = family === "llama-spm" ? sentencePiece(folder) : await byteLevel(folder, words, family);
+  const vocabSize =
+    family === "llama-spm" || family === "llama-metaspace"
+      ? sentencePiece(folder, family === "llama-metaspace")
+      : await byteLevel(folder, words, family);
   torch.manualSeed(7);
   using model = initModel(
     // Larger than the vocabulary, as embeddings often are.
@@ -103,7 +111,7 @@ async function byteLevel(folder: string, words: string | undefined, family: Fami
 }
 
 /** Llama 2's kind of tokenizer over a small alphabet: `▁` for spaces, bytes for what has no piece, BOS in front. */
-function sentencePiece(folder: string): number {
+function sentencePiece(folder: string, metaspace: boolean): number {
   const specials = ["<unk>", "<s>", "</s>"];
   const bytes = Array.from(
     { length: 256 },
@@ -173,8 +181,16 @@ function sentencePiece(folder: string): number {
       merges,
     },
   };
-  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(json));
-  const config = { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>", add_bos_token: true };
+  // As transformers writes them since 2024: `▁` in front of the very first stretch only.
+  const newer = {
+    normalizer: null,
+    pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false },
+  };
+  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(metaspace ? { ...json, ...newer } : json));
+  const config = {
+    ...{ bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>", add_bos_token: true },
+    ...(metaspace ? { chat_template: BRACKETS_TEMPLATE } : {}),
+  };
   writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(config));
   return Object.keys(vocab).length;
 }

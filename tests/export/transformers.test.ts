@@ -20,6 +20,7 @@ const FAMILIES: readonly FamilyName[] = [
   "llama",
   "llama3",
   "llama-spm",
+  "llama-metaspace",
   "mistral",
   "qwen2",
   "qwen3",

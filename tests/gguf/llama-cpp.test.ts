@@ -15,7 +15,16 @@ import { greedyWithoutCache } from "../parity/tiny-llama.js";
 const here = dirname(fileURLToPath(import.meta.url));
 const isInstalled = existsSync(join(here, "node_modules/node-llama-cpp"));
 const TYPES: readonly TensorType[] = ["f32", "f16", "bf16", "q8_0"];
-const FAMILIES = ["llama", "llama3", "llama-spm", "mistral", "qwen2", "qwen3", "olmo2"] as const;
+const FAMILIES = [
+  "llama",
+  "llama3",
+  "llama-spm",
+  "llama-metaspace",
+  "mistral",
+  "qwen2",
+  "qwen3",
+  "olmo2",
+] as const;
 
 const root = mkdtempSync(join(tmpdir(), "camelid-llama-cpp-"));
 afterAll(() => rmSync(root, { recursive: true }));

@@ -100,7 +100,7 @@ async function writeGgufFolder(
   const { tokenizer, name } = source;
   const file = `${name}-${type}.gguf`;
   const path = join(folder, file);
-  const written = await writeGgufModel(path, model, tokenizer, { type, name });
+  const written = await writeGgufModel(path, model, tokenizer, fixtures, { type, name });
   const check = await checkGguf(path, model, tokenizer, fixtures, { type, allowed });
   const llamaCpp = await findNodeLlamaCpp(llamaCppFrom ?? process.cwd());
   const tolerance = Math.max(

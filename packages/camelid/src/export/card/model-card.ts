@@ -81,7 +81,7 @@ function prompting(tokenizer: Tokenizer): string {
   const example = render(["user", "assistant", "user"]) ?? render(["user"]) ?? "";
   return [
     "## How to prompt it",
-    "It was trained in this layout and answers best in it. The chat template travels with the tokenizer; `parity.json` holds conversations with the token ids they must become.",
+    "It was trained in this layout and answers best in it. The chat template travels with the tokenizer; `parity.json`, where it is here, holds conversations with the token ids they must become.",
     fenced(example),
     `An answer ends with \`${tokenizer.eosToken ?? "the end token"}\`.${render(["system", "user"]) === undefined ? " The layout has no system message." : ""}`,
   ].join("\n\n");
@@ -192,6 +192,8 @@ function contamination(stages: readonly Stage[], evals: readonly EvalFacts[]): s
   }
   if (searched)
     return `${heading}\n\nThe training rows were searched for texts of the benchmarks; none was found.`;
+  if (stages.every(({ mixture }) => mixture === undefined))
+    return `${heading}\n\nWhether the training rows hold texts of benchmarks is not recorded: scores on public benchmarks may be too high.`;
   return `${heading}\n\nThe training rows were not searched for texts of benchmarks: scores on public benchmarks may be too high.`;
 }
 

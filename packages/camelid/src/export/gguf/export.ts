@@ -6,6 +6,7 @@ import type { LanguageModel } from "../../model/language-model.js";
 import type { ModelConfig } from "../../model/model-config.js";
 import { ropeFrequencies } from "../../nn/rope.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { ParityFixtures } from "../fixtures.js";
 import { architectureMetadata, architectureOf, ggufName, reorderRows } from "./architecture.js";
 import { encodeTensor } from "./encode.js";
 import { ALIGNMENT, FILE_TYPES, Q8_BLOCK, type TensorInfo, type TensorType, type Value } from "./format.js";
@@ -29,6 +30,7 @@ export async function writeGgufModel(
   path: string,
   model: LanguageModel,
   tokenizer: Tokenizer,
+  fixtures: ParityFixtures,
   { type, name }: { type: TensorType; name: string },
 ): Promise<GgufSummary> {
   const { config } = model;
@@ -40,7 +42,7 @@ export async function writeGgufModel(
     ["general.alignment", { type: "u32", value: ALIGNMENT }],
     ["general.quantization_version", { type: "u32", value: 2 }],
     ...architectureMetadata(config),
-    ...(await vocabularyMetadata(tokenizer, config)),
+    ...(await vocabularyMetadata(tokenizer, config, fixtures)),
   ]);
   const parameters = model.namedParameters();
   const sources = new Map(

@@ -7,6 +7,7 @@ import { compileChatTemplate } from "../../tokenizer/chat-template.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { effectiveChatTemplate } from "../../tokenizer/write-tokenizer.js";
 import type { ParityFixtures } from "../fixtures.js";
+import { withBos } from "./sentence-piece.js";
 
 /** Keys and values are kept in fp16 by default, which moves logits in the third digit. */
 const FULL_PRECISION_CACHE = {
@@ -109,11 +110,6 @@ export async function checkWithLlamaCpp(
   } finally {
     await llama.dispose();
   }
-}
-
-/** llama.cpp's users get the BOS from a setting of the file; templates often write it too. */
-function withBos(ids: number[], { addsBos, bosTokenId }: Tokenizer): number[] {
-  return addsBos && bosTokenId !== undefined && ids[0] !== bosTokenId ? [bosTokenId, ...ids] : ids;
 }
 
 function failed(where: string, what: string): ModelError {

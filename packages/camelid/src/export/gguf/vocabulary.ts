@@ -5,8 +5,10 @@ import type { ModelConfig } from "../../model/model-config.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { readTokenizerFiles, type TokenizerFiles } from "../../tokenizer/tokenizer-files.js";
 import { effectiveChatTemplate } from "../../tokenizer/write-tokenizer.js";
+import type { ParityFixtures } from "../fixtures.js";
 import type { Value } from "./format.js";
 import { preTokenizerName } from "./pre-tokenizers.js";
+import { findSpacePrefix } from "./sentence-piece.js";
 
 /** Codes of llama.cpp. */
 const TOKEN_TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -28,6 +30,7 @@ type BpeModel = z.output<typeof Bpe>;
 export async function vocabularyMetadata(
   tokenizer: Tokenizer,
   { vocabSize: rows, eosTokenIds }: ModelConfig,
+  fixtures: ParityFixtures,
 ): Promise<[string, Value][]> {
   const files = await readTokenizerFiles(tokenizer.folder);
   const parsed = Bpe.safeParse(files.json.model);
@@ -49,7 +52,7 @@ export async function vocabularyMetadata(
     ["tokenizer.ggml.pre", { type: "string", value: isSentencePiece ? "default" : preTokenizerName(files) }],
     ["tokenizer.ggml.tokens", { type: "strings", value: texts }],
     ["tokenizer.ggml.token_type", { type: "i32s", value: types }],
-    ...(isSentencePiece ? sentencePiece(files, model, texts) : byteLevel(model)),
+    ...(isSentencePiece ? sentencePiece(model, texts, tokenizer, fixtures) : byteLevel(model)),
     ...specialIds(tokenizer, eosTokenIds),
     ["tokenizer.chat_template", { type: "string", value: effectiveChatTemplate(tokenizer) }],
   ];
@@ -88,9 +91,10 @@ function byteLevel({ merges }: BpeModel): [string, Value][] {
  * What no merge makes is never made.
  */
 function sentencePiece(
-  { json }: TokenizerFiles,
   { merges }: BpeModel,
   texts: readonly string[],
+  tokenizer: Tokenizer,
+  fixtures: ParityFixtures,
 ): [string, Value][] {
   const rank = new Map<string, number>();
   merges.forEach((merge, i) => {
@@ -98,20 +102,11 @@ function sentencePiece(
     if (!rank.has(made)) rank.set(made, i);
   });
   const scores = texts.map((text) => -(rank.get(text) ?? merges.length));
+  const prefix = findSpacePrefix({ texts, scores }, tokenizer, fixtures);
   return [
     ["tokenizer.ggml.scores", { type: "f32s", value: scores }],
-    ["tokenizer.ggml.add_space_prefix", { type: "bool", value: putsSpaceInFront(json) }],
+    ["tokenizer.ggml.add_space_prefix", { type: "bool", value: prefix }],
   ];
-}
-
-/** `▁` in front of the text: by the normalizer, or by a Metaspace pre-tokenizer. */
-function putsSpaceInFront({ normalizer, pre_tokenizer }: TokenizerFiles["json"]): boolean {
-  const text = JSON.stringify([normalizer, pre_tokenizer]);
-  return (
-    /"Prepend"/.test(text) ||
-    /"prepend_scheme":"(always|first)"/.test(text) ||
-    /"add_prefix_space":true/.test(text)
-  );
 }
 
 function specialIds(tokenizer: Tokenizer, endIds: readonly number[]): [string, Value][] {
