@@ -32,9 +32,17 @@ async function run(settings: EvalSettings, context: RecipeContext): Promise<RunO
     ? runLive(settings, context)
     : runReplay(settings, settings.replay, context));
   if (context.output === "json") process.stdout.write(`${JSON.stringify({ event: "eval", metrics })}\n`);
-  else if (context.output !== "silent" && !settings.dryRun) say(`\n${join(settings.out, "report.html")}`);
-  else if (context.output !== "silent") for (const line of estimateLines(metrics)) say(line);
+  else if (context.output !== "silent") {
+    for (const line of settings.dryRun ? estimateLines(metrics) : []) say(line);
+    say(ending(outcome, settings));
+  }
   return outcome;
+}
+
+function ending(outcome: RunOutcome, { out, dryRun }: EvalSettings): string {
+  if (outcome === "interrupted")
+    return "Interrupted. Answers so far are kept; the same command goes on with them.";
+  return dryRun ? "Nobody was asked." : `\n${join(out, "report.html")}`;
 }
 
 async function runReplay(
