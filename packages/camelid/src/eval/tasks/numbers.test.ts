@@ -19,6 +19,7 @@ describe("the paper's last number", () => {
     ["75%", "75"],
     ["12/3", "3"],
     [".5", ".5"],
+    ["১৯৭১", "১৯৭১"], // any script's digits, as in Python
   ])("%j -> %s", (text, number) => {
     expect(lastNumberPaper(text)).toBe(number);
   });

@@ -2,16 +2,16 @@
 
 /** `1,234` -> `1234`: a comma between digits goes, in one pass that does not overlap (`1,2,3` keeps its second comma). */
 export function joinDigits(text: string): string {
-  return text.replace(/(\d),(\d)/g, "$1$2");
+  return text.replace(/(\p{Nd}),(\p{Nd})/gu, "$1$2");
 }
 
 /**
  * As the paper's code: the last match of `[-+]?\d*\.\d+|\d+` once commas between digits are gone. The sign belongs to
- * decimals only, so `-5` gives `5`. Undefined when there is no digit.
+ * decimals only, so `-5` gives `5`. Digits of every script are digits, as in Python. Undefined when there is none.
  */
 export function lastNumberPaper(text: string): string | undefined {
   return joinDigits(text)
-    .match(/[-+]?\d*\.\d+|\d+/g)
+    .match(/[-+]?\p{Nd}*\.\p{Nd}+|\p{Nd}+/gu)
     ?.at(-1);
 }
 
