@@ -14,6 +14,7 @@ import {
   accumulateDpo,
   adamw,
   adaptersOffReference,
+  aloneInTheWorld,
   announceChecks,
   announceStart,
   checkMethod,
@@ -63,6 +64,7 @@ import {
   rowsOfStep,
   runReport,
   saveCheckpoint,
+  seedDropout,
   stepProfiler,
   stopOnNaN,
   storedReference,
@@ -71,11 +73,13 @@ import {
   watchAnswers,
   watchPairs,
   watchRounding,
+  weightsHash,
 } from "camelid";
 import { z } from "zod";
 
 export { dpoPresets as presets } from "./presets/dpo.js";
 export const resumable = true;
+export const parallel = true;
 
 export const settings = z.strictObject({
   model: knobs.model,
@@ -133,9 +137,10 @@ export type DpoRunSettings = z.output<typeof settings>;
 
 export async function run(settings: DpoRunSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
+  const { world = aloneInTheWorld() } = context; // this process alone, or a rank among several
   checkReferenceSetting(settings);
-  checkMethod(settings);
-  const machine = prepareMachine(settings);
+  checkMethod(settings, world);
+  const machine = prepareMachine(settings, world);
   const start = await findStart(settings, context, machine.environment); // step 0, or a checkpoint to go on from
 
   // 2. Data: file -> pairs of conversations -> pairs of rows that begin with the same prompt tokens.
@@ -154,7 +159,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
   let reference = usesReference(settings.lossType) ? undefined : noReference(machine.device);
   if (reference === undefined && settings.reference === "stored") reference = await storedLogps();
-  if (context.signal.aborted) return "interrupted";
+  if (world.any(context.signal.aborted)) return "interrupted";
 
   // 4. Model, optimizer, schedule.
   const { lora, quantize } = settings;
@@ -173,6 +178,11 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   );
   if (start.step === 0 && usesReference(settings.lossType))
     checkStartsAtReference(model, reference, watch.trained, settings);
+  world.checkSame(() => ({
+    settings: JSON.stringify(settings),
+    data: data.fingerprint.sha256,
+    weights: weightsHash(trained.parameters),
+  }));
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
@@ -182,7 +192,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
   const { environment } = machine;
   using run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
   const lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
-  using meter = new PairMeter(machine.device);
+  using meter = new PairMeter(machine.device, world);
   using rounding = watchRounding(trained.parameters, optimizer, settings, run);
   const extent = { start: start.step, total: totalSteps };
   using progress = new Progress({ label: "dpo", unit: "step", ...extent, mode: context.output });
@@ -203,17 +213,20 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
 
   let step = start.step;
   if (step === 0) await observe(step);
-  while (step < totalSteps && !context.signal.aborted) {
+  let stopping = world.any(context.signal.aborted);
+  while (step < totalSteps && !stopping) {
     step++;
     profiler?.begin(step);
     const started = performance.now();
     const { pairs, batches } = span("data", () => {
       const places = rowsOfStep(step, { seed: settings.seed, numRows, rowsPerStep: sequencesPerStep });
       const pairs = places.map((place) => watch.trained[place]!);
-      return { pairs, batches: pairBatches(pairs, settings) };
+      const mine = world.share(pairs, (pair) => pairTokens(pair, settings));
+      return { pairs, batches: pairBatches(mine, settings) };
     });
     const lr = learningRate(step);
     rounding?.remember();
+    seedDropout(step, settings, world);
     optimizer.begin(lr);
     const scale = 1 / pairs.length; // mean over the whole step
     const accumulate = (batch: PairRow[]): void =>
@@ -222,6 +235,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       accumulate(batch);
       await nextTurn(); // lets Ctrl+C through
     }
+    world.sumGradients(trained.parameters.values());
     using gradNorm = optimizer.update(lr, settings.maxGradNorm);
 
     const tokens = pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0);
@@ -259,8 +273,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     profiler?.end(step, tokens, progress);
 
     await observe(step);
-    if (isDue(step, settings.saveEverySteps) || context.signal.aborted)
-      await saveCheckpoint(run, step, state);
+    stopping = world.any(context.signal.aborted);
+    if (isDue(step, settings.saveEverySteps) || stopping) await saveCheckpoint(run, step, state);
   }
 
   // 6. Save: a model folder or PEFT's adapter folder, and a report that explains the run.
@@ -271,6 +285,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     run.log({ event: "checkpoint-saved", step, path: "final" });
   }
   run.end(outcome);
+  if (!world.isMain) return outcome;
   const record = await readRun(run.path);
   const report = run.writeFile("report.html", runReport(record));
   progress.end();
@@ -291,6 +306,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       ...settings,
       ...machine,
       signal: context.signal,
+      world,
       onPairs,
     });
     progress.end();
@@ -304,11 +320,19 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     if (isEnd || isDue(step, settings.evalEverySteps)) {
       const { watched, conversations } = watch;
       if (watched.length > 0)
-        run.log({ ...isSeen, name: "pairs", ...(await evaluatePairs(model, watched, reference!, settings)) });
+        run.log({
+          ...isSeen,
+          name: "pairs",
+          ...(await evaluatePairs(model, watched, reference!, settings, world)),
+        });
       if (conversations.length > 0)
-        run.log({ ...isSeen, name: "held-out", ...(await heldOutLoss(model, conversations, settings)) });
+        run.log({
+          ...isSeen,
+          name: "held-out",
+          ...(await heldOutLoss(model, conversations, settings, world)),
+        });
     }
-    if (prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps))) {
+    if (world.isMain && prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps))) {
       const { samples, metrics } = await watchAnswers(model, tokenizer, prompts, settings);
       for (const sample of samples) run.log({ event: "sample", step, ...sample });
       run.log({ ...isSeen, name: "answers", metrics });

@@ -46,6 +46,7 @@ import {
   runReport,
   sampleAnswers,
   saveCheckpoint,
+  seedDropout,
   stepBatches,
   stepProfiler,
   stopOnNaN,
@@ -183,6 +184,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
 
     const lr = learningRate(step);
     rounding?.remember();
+    seedDropout(step, settings, world);
     optimizer.begin(lr);
     const accumulate = (i: number): void => accumulateSft(model, batches[i]!, scales[i]!, meter);
     for (const i of batches.keys()) {

@@ -156,6 +156,7 @@ export {
   type Reference,
   storedReference,
 } from "./train/reference-logps.js";
+export { seedDropout } from "./train/seed-dropout.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
 export { stepBatches } from "./train/step-batches.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";

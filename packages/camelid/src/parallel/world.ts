@@ -15,6 +15,8 @@ export interface World extends Disposable, RankInfo {
   sumGradients(parameters: Iterable<Tensor>): void;
   /** In place, over all ranks. */
   sum(tensor: Tensor): void;
+  /** The sums over all ranks, exact to float64. */
+  sumNumbers(numbers: readonly number[]): number[];
   /** Whether it is so on any rank: all get the same answer. */
   any(here: boolean): boolean;
   /** Rank 0 works first, the others after it: they find what it left. */
@@ -58,6 +60,7 @@ export function aloneInTheWorld(info: RankInfo = rankFromEnvironment({})): World
     share: (batches) => [...batches],
     sumGradients() {},
     sum() {},
+    sumNumbers: (numbers) => [...numbers],
     any: (here) => here,
     mainFirst: (work) => work(),
     checkSame() {},
@@ -83,6 +86,12 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
     },
     sumGradients: (parameters) => sumGradients(group, parameters),
     sum,
+    sumNumbers(numbers) {
+      using _ = torch.tensorScope();
+      const tensor = torch.tensor(Float64Array.from(numbers));
+      sum(tensor);
+      return tensor.toArray();
+    },
     any(here) {
       using _ = torch.tensorScope();
       const flag = torch.full([1], here ? 1 : 0);

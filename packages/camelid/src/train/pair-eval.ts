@@ -2,8 +2,10 @@
 import * as torch from "@camelid/torch";
 import { trainedTokens } from "../data/collate.js";
 import { type MicroBatchPlan, microBatches } from "../data/micro-batches.js";
+import type { PairRow } from "../data/pair-rows.js";
 import { mainLanguage, type WatchedPair } from "../data/watched-pairs.js";
 import type { LanguageModel } from "../model/language-model.js";
+import type { World } from "../parallel/world.js";
 import { nextTurn } from "../run/interrupt.js";
 import { type DpoSettings, dpoLoss } from "./losses/dpo.js";
 import { type PairPassSettings, pairLengths, pairLogps, pairTokens } from "./pair-logps.js";
@@ -22,6 +24,7 @@ interface PairScore {
 
 /**
  * @param reference must know these pairs
+ * @param world whose ranks score a part each; all get the same answer
  * @returns the fields of an `eval-end` event. Metrics of all pairs: `pairs`, `rewards/accuracies`, `rewards/margins`,
  *   `nll/chosen` and `nll/rejected` (nats per answer token); of one language the same as `language/de/...`, of all but the main
  *   one together as `language/others/...`
@@ -31,14 +34,21 @@ export async function evaluatePairs(
   watched: readonly WatchedPair[],
   reference: Reference,
   settings: DpoSettings & PairPassSettings & MicroBatchPlan,
+  world?: World,
 ): Promise<{ loss: number; metrics: Record<string, number> }> {
-  const lengths = watched.map(({ pair }) => pairTokens(pair, settings));
-  const scores: PairScore[] = [];
-  for (const batch of microBatches(lengths, { ...settings, maxSeqLen: 2 * settings.maxSeqLen })) {
-    const members = batch.map((place) => watched[place]!);
-    scores.push(...scoreBatch(model, members, reference, settings));
+  const tokens = (place: number): number => pairTokens(watched[place]!.pair, settings);
+  const places = [...watched.keys()];
+  const mine = world?.share(places, tokens) ?? places;
+  const passes = watched.map(() => [0, 0, 0, 0]);
+  for (const batch of microBatches(mine.map(tokens), { ...settings, maxSeqLen: 2 * settings.maxSeqLen })) {
+    const members = batch.map((i) => mine[i]!);
+    const pairs = members.map((place) => watched[place]!.pair);
+    scoreBatch(model, pairs, reference, settings).forEach((numbers, i) => {
+      passes[members[i]!] = numbers;
+    });
     await nextTurn(); // lets Ctrl+C through
   }
+  const scores = allScores(watched, world?.sumNumbers(passes.flat()) ?? passes.flat());
   const metrics = summary(scores);
   const languages = [...new Set(scores.map(({ language }) => language))];
   const main = mainLanguage(scores);
@@ -55,14 +65,14 @@ export async function evaluatePairs(
   return { loss: mean(scores.map(({ loss }) => loss)), metrics };
 }
 
+/** @returns for each pair its loss, margin and both log-probabilities */
 function scoreBatch(
   model: LanguageModel,
-  members: readonly WatchedPair[],
+  pairs: readonly PairRow[],
   reference: Reference,
   settings: DpoSettings & PairPassSettings,
-): PairScore[] {
+): number[][] {
   using _ = torch.tensorScope();
-  const pairs = members.map(({ pair }) => pair);
   return torch.noGrad(() => {
     const expected = reference.logps(pairs);
     const policy = pairLogps(model, pairs, settings);
@@ -74,16 +84,21 @@ function scoreBatch(
       number[],
     ];
     const [chosenLogps, rejectedLogps] = [policy.chosen.toArray(), policy.rejected.toArray()];
-    return members.map(({ pair, language }, i) => ({
-      language,
-      loss: losses[i]!,
-      margin: chosen[i]! - rejected[i]!,
-      chosenLogp: chosenLogps[i]!,
-      rejectedLogp: rejectedLogps[i]!,
-      chosenTokens: trainedTokens(pair.chosen),
-      rejectedTokens: trainedTokens(pair.rejected),
-    }));
+    return pairs.map((_, i) => [losses[i]!, chosen[i]! - rejected[i]!, chosenLogps[i]!, rejectedLogps[i]!]);
   });
+}
+
+/** @param numbers those of `scoreBatch`, pair after pair */
+function allScores(watched: readonly WatchedPair[], numbers: readonly number[]): PairScore[] {
+  return watched.map(({ pair, language }, i) => ({
+    language,
+    loss: numbers[4 * i]!,
+    margin: numbers[4 * i + 1]!,
+    chosenLogp: numbers[4 * i + 2]!,
+    rejectedLogp: numbers[4 * i + 3]!,
+    chosenTokens: trainedTokens(pair.chosen),
+    rejectedTokens: trainedTokens(pair.rejected),
+  }));
 }
 
 function prefixed(

@@ -3,6 +3,7 @@ import type { Device, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { trainedTokens } from "../data/collate.js";
 import type { PairRow } from "../data/pair-rows.js";
+import type { World } from "../parallel/world.js";
 import type { DpoLoss, PairLogps } from "./losses/dpo.js";
 
 export interface PairMetrics {
@@ -26,11 +27,14 @@ const NAMES = [
 export class PairMeter implements Disposable {
   /** [names] float64 */
   readonly #sums: Tensor;
+  readonly #world: World | undefined;
   #pairs = 0;
   #chosenTokens = 0;
   #rejectedTokens = 0;
 
-  constructor(device: Device) {
+  /** @param world whose ranks have their own part of the pairs each; left out, this process has all */
+  constructor(device: Device, world?: World) {
+    this.#world = world;
     // Apple's GPUs have no float64.
     this.#sums = torch.zeros([NAMES.length], { dtype: device === "mps" ? "float32" : "float64", device });
   }
@@ -50,13 +54,20 @@ export class PairMeter implements Disposable {
     }
   }
 
-  /** Reads the sums and starts over. */
+  /** Reads the sums, of all ranks, and starts over. */
   take(): PairMetrics {
-    const means = this.#sums.toArray().map((sum) => sum / this.#pairs);
+    this.#world?.sum(this.#sums);
+    const here = [this.#pairs, this.#chosenTokens, this.#rejectedTokens];
+    const [pairs, chosenTokens, rejectedTokens] = (this.#world?.sumNumbers(here) ?? here) as [
+      number,
+      number,
+      number,
+    ];
+    const means = this.#sums.toArray().map((sum) => sum / pairs);
     const metrics = Object.fromEntries(NAMES.map((name, i) => [name, means[i]!]));
-    metrics["lengths/chosen"] = this.#chosenTokens / this.#pairs;
-    metrics["lengths/rejected"] = this.#rejectedTokens / this.#pairs;
-    const trained = this.#chosenTokens + this.#rejectedTokens;
+    metrics["lengths/chosen"] = chosenTokens / pairs;
+    metrics["lengths/rejected"] = rejectedTokens / pairs;
+    const trained = chosenTokens + rejectedTokens;
     this.#sums.zero_();
     this.#pairs = this.#chosenTokens = this.#rejectedTokens = 0;
     const { loss, ...rest } = metrics;

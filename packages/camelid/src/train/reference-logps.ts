@@ -16,6 +16,7 @@ import { SettingsError, TrainingError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
 import { folderWeightsHash, weightsHash } from "../model/weights-hash.js";
+import { aloneInTheWorld, type World } from "../parallel/world.js";
 import { writeFileAtomic } from "../run/atomic-write.js";
 import { cacheDirectory } from "../run/cache-directory.js";
 import { nextTurn } from "../run/interrupt.js";
@@ -52,18 +53,21 @@ export interface StoredReferenceOptions extends MicroBatchPlan, PairPassSettings
   onPairs?: (done: number) => void;
   /** Where numbers are kept between runs; the user's cache unless given. */
   cache?: string;
+  /** The ranks that compute a part each; only the main one reads and writes the cache, which the others may not see. */
+  world?: World;
 }
 
 /**
  * The log-probabilities that the model of a folder gives the data, computed once and kept. They are found again by the hash of
  * the weights, of the token ids, and the precision; what is found is compared with a few pairs computed anew.
- * @returns undefined when the signal ended it
+ * @returns undefined when the signal ended it, on any rank
  */
 export async function storedReference(
   folder: string,
   { pairs, fingerprint }: Pick<PairRows, "pairs" | "fingerprint">,
   options: StoredReferenceOptions,
 ): Promise<Reference | undefined> {
+  const { world = aloneInTheWorld() } = options;
   using model = loadModel(folder, { ...options, trainable: false });
   const key = createHash("sha256")
     .update(
@@ -74,11 +78,15 @@ export async function storedReference(
     )
     .digest("hex");
   const path = join(options.cache ?? join(cacheDirectory(), "reference-logps"), `${key}.json`);
-  const found = readStored(path, pairs.length);
-  const stored = found ?? (await computeAll(model, pairs, options));
-  if (stored === undefined) return undefined;
+  const found = world.isMain ? readStored(path, pairs.length) : undefined;
+  const isFound = world.any(found !== undefined);
+  const here = isFound ? (found ?? zeros(pairs.length)) : await computeShare(model, pairs, options, world);
+  if (world.any(here === undefined)) return undefined;
+  const stored = sumOf(here!, world);
+  checkFinite(pairs, stored);
   const reference = fromNumbers(pairs, stored, model.device);
-  if (found === undefined) {
+  if (!isFound) {
+    if (!world.isMain) return reference;
     mkdirSync(dirname(path), { recursive: true });
     writeFileAtomic(path, JSON.stringify(stored));
   } else checkAgainst(model, reference, pairs, options, path);
@@ -87,8 +95,8 @@ export async function storedReference(
 
 /** For a loss that compares with nothing: all zeros. */
 export function noReference(device: Device): Reference {
-  const zeros = (pairs: readonly PairRow[]) => torch.zeros([pairs.length], { dtype: "float32", device });
-  return { logps: (pairs) => ({ chosen: zeros(pairs), rejected: zeros(pairs) }), verify() {} };
+  const none = (pairs: readonly PairRow[]) => torch.zeros([pairs.length], { dtype: "float32", device });
+  return { logps: (pairs) => ({ chosen: none(pairs), rejected: none(pairs) }), verify() {} };
 }
 
 /** The model itself with its adapters switched off; one more forward pass for every micro-batch. */
@@ -148,14 +156,17 @@ interface Stored {
   rejected: number[];
 }
 
-async function computeAll(
+/** @returns zeros for the pairs of other ranks */
+async function computeShare(
   model: LanguageModel,
   pairs: readonly PairRow[],
   options: StoredReferenceOptions,
+  world: World,
 ): Promise<Stored | undefined> {
   const values = new Map<PairRow, { chosen: number; rejected: number }>();
-  for (let from = 0; from < pairs.length; from += PART) {
-    for (const batch of pairBatches(pairs.slice(from, from + PART), options)) {
+  const mine = world.share(pairs, (pair) => pairTokens(pair, options));
+  for (let from = 0; from < mine.length; from += PART) {
+    for (const batch of pairBatches(mine.slice(from, from + PART), options)) {
       if (options.signal.aborted) return undefined;
       torch.noGrad(() => {
         using _ = torch.tensorScope();
@@ -165,19 +176,31 @@ async function computeAll(
           values.set(pair, { chosen: chosen[i]!, rejected: rejected[i]! });
         });
       });
-      options.onPairs?.(values.size);
+      options.onPairs?.(Math.min(pairs.length, values.size * world.size));
       await nextTurn();
     }
   }
-  const all = pairs.map((pair) => values.get(pair)!);
-  const broken = all.findIndex(({ chosen, rejected }) => !Number.isFinite(chosen + rejected));
-  if (broken >= 0) {
-    throw new TrainingError("ERR_NAN", "the reference's log-probability is not a number.", {
-      where: `pair "${pairs[broken]!.id}"`,
-      fix: "check the model with `camelid logprobs`, or use precision fp32.",
-    });
-  }
+  const all = pairs.map((pair) => values.get(pair) ?? { chosen: 0, rejected: 0 });
   return { chosen: all.map(({ chosen }) => chosen), rejected: all.map(({ rejected }) => rejected) };
+}
+
+const zeros = (count: number): Stored => {
+  const none = new Array<number>(count).fill(0);
+  return { chosen: none, rejected: none };
+};
+
+/** Each rank's part put together: every rank has all. */
+function sumOf({ chosen, rejected }: Stored, world: World): Stored {
+  return { chosen: world.sumNumbers(chosen), rejected: world.sumNumbers(rejected) };
+}
+
+function checkFinite(pairs: readonly PairRow[], { chosen, rejected }: Stored): void {
+  const broken = pairs.findIndex((_, i) => !Number.isFinite(chosen[i]! + rejected[i]!));
+  if (broken < 0) return;
+  throw new TrainingError("ERR_NAN", "the reference's log-probability is not a number.", {
+    where: `pair "${pairs[broken]!.id}"`,
+    fix: "check the model with `camelid logprobs`, or use precision fp32.",
+  });
 }
 
 function fromNumbers(pairs: readonly PairRow[], stored: Stored, device: string): Reference {
