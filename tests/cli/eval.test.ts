@@ -128,6 +128,7 @@ test("what cannot be done is one clear error, and nothing is written", async () 
     [["--tasks", "gsm8k", "--endpoint", "http://127.0.0.1:9/v1"], "ERR_EVAL_SUBJECT", /more than one/],
     [["--tasks", "gsm8k", "--options", "exemplars"], "ERR_EVAL_OPTION", /no option of a task/],
     [["--tasks", "perplexity"], "ERR_EVAL_DATA_MISSING", /needs a file/],
+    [["--tasks", "gsm8k", "--strict-data"], "ERR_EVAL_DATA_ALTERED", /test\.jsonl is not the official file/],
     [
       ["--tasks", "gsm8k", "--profile", "tulu2-paper", "--shots", "8"],
       "ERR_EVAL_EXEMPLARS",

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { strip } from "../../data/python-text.js";
 import { DataError } from "../../errors.js";
 import { textAt } from "../backend.js";
-import { damaged } from "../data-folder.js";
+import { damaged, type OfficialFile } from "../data-folder.js";
 import { meanScore } from "../metrics.js";
 import { question } from "../prompts.js";
 import type {
@@ -21,6 +21,7 @@ import type {
 } from "../task.js";
 import { readExemplarFile } from "./exemplars.js";
 import { joinDigits, lastNumberPaper, sameNumber, statedNumber } from "./numbers.js";
+import { SHA256 } from "./pins.js";
 import { paperRandom, sample } from "./subset.js";
 import { exactMatchIgnoring } from "./text-match.js";
 
@@ -51,10 +52,7 @@ export const gsm8k: Task<Gsm8kItem> = {
       "All questions. The first eight training questions as examples; the number the answer states, compared as a number.",
   },
   metric: { name: "exact match", unit: "%" },
-  files: [
-    { path: "gsm8k/test.jsonl", url: `${SOURCE}/test.jsonl`, licence: "MIT" },
-    { path: "gsm8k/train.jsonl", url: `${SOURCE}/train.jsonl`, licence: "MIT", optional: true },
-  ],
+  files: [official("test"), { ...official("train"), optional: true }],
 
   async load(context) {
     const rows = readRows(context, "gsm8k/test.jsonl");
@@ -126,6 +124,11 @@ function gradeGsm8k(
 }
 
 // -------------------------------------------------------------------------------------------------------- files
+
+function official(split: "test" | "train"): OfficialFile {
+  const path = `gsm8k/${split}.jsonl`;
+  return { path, url: `${SOURCE}/${split}.jsonl`, sha256: SHA256[path]!, licence: "MIT" };
+}
 
 const Row = z.object({ question: z.string(), answer: z.string() });
 
