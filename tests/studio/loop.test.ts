@@ -10,6 +10,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readPreferences } from "../../packages/camelid/src/data/read-preferences.js";
 import { readRun } from "../../packages/camelid/src/run/read-run.js";
+import { runHolder } from "../../packages/camelid/src/run/run-lock.js";
 import { writeTinyModel } from "../tiny-model.js";
 import { findChromium, launchChromium, openView } from "./browser.js";
 import { isBuilt, type StudioProcess, startStudioProcess } from "./studio-process.js";
@@ -48,6 +49,12 @@ const decided = async (page: Page, a: string, b: string): Promise<number> => {
   return won! + lost!;
 };
 
+/** A run that a failed test left going. */
+function stopLeftOver(run: string): void {
+  const holder = runHolder(run);
+  if (holder.kind === "alive") process.kill(holder.pid, "SIGKILL");
+}
+
 describe.skipIf(!isBuilt || findChromium() === undefined)(
   "in Chromium (npm run build; Chromium in PATH or CHROMIUM_PATH)",
   () => {
@@ -58,6 +65,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       browser = await launchChromium();
     });
     afterAll(async () => {
+      for (const run of ["sft-1", "dpo-1"]) stopLeftOver(join(folder, run));
       await browser?.close();
       await studio?.[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
@@ -133,6 +141,30 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       expect(await page.locator(".pairing").count()).toBe(2);
       expect(await decided(page, "dpo-1/final", "model")).toBe(2);
       expect(faults).toEqual([]);
+      await context.close();
+    }, 240_000);
+
+    test("a run is started, stopped with a checkpoint, and resumed", async () => {
+      const { page, context } = await openView(browser, studio.url, { hash: "#/train?recipe=sft" });
+      await page.getByLabel("model required").fill("model");
+      await page.getByLabel("data required").fill("rows.jsonl");
+      await page.getByLabel("maxSteps", { exact: true }).fill("100000");
+      await page.getByRole("group").filter({ hasText: "Machine" }).locator("summary").click();
+      await page.getByLabel("threads", { exact: true }).fill("1");
+      await page.waitForFunction(() =>
+        /threads=1/.test(document.querySelector(".command")?.textContent ?? ""),
+      );
+      await page.getByRole("button", { name: "Start training" }).click();
+      await page.getByRole("button", { name: "Stop and save" }).click({ timeout: 90_000 });
+      await page.locator(".status.interrupted").waitFor({ timeout: 60_000 });
+      const before = await readRun(join(folder, "sft-1"));
+      await page.getByRole("link", { name: "Resume" }).click();
+      await page.getByRole("button", { name: "Resume" }).click();
+      await page.getByRole("button", { name: "Stop and save" }).click({ timeout: 90_000 });
+      await page.locator(".status.interrupted").waitFor({ timeout: 60_000 });
+      const after = await readRun(join(folder, "sft-1"));
+      expect(after.steps.length).toBeGreaterThan(before.steps.length);
+      expect(after.events.filter(({ event }) => event === "run-start")).toHaveLength(2);
       await context.close();
     }, 240_000);
 

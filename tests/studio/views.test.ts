@@ -87,7 +87,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       const statusOf = async (name: string) =>
         await page
           .locator("tr", { has: page.getByRole("link", { name, exact: true }) })
-          .locator(".status")
+          .locator(".status:visible")
           .textContent();
       expect(await statusOf("steady")).toBe("complete");
       expect(await statusOf("nan")).toBe("failed");

@@ -17,15 +17,17 @@ export class StudioContext {
   readonly #tokenizers = new Keep<Promise<Tokenizer>>(8);
   readonly #rowFiles = new Keep<Promise<RowFile>>(12);
   readonly #logs = new Keep<RunLog>(40);
-  #catalog: { at: number; catalog: Catalog } | undefined;
+  #catalog: { until: number; catalog: Catalog } | undefined;
 
   constructor(readonly roots: Roots) {}
 
-  /** A second old at most; several views ask for it at once. */
+  /** A second old at most, older where looking takes long: many folders must not keep the server busy with itself. */
   catalog(): Catalog {
-    if (this.#catalog === undefined || performance.now() - this.#catalog.at > 1000) {
+    const started = performance.now();
+    if (this.#catalog === undefined || started > this.#catalog.until) {
       const catalog = readCatalog(this.roots);
-      this.#catalog = { at: performance.now(), catalog };
+      const now = performance.now();
+      this.#catalog = { until: now + Math.min(10_000, Math.max(1000, 20 * (now - started))), catalog };
     }
     return this.#catalog.catalog;
   }

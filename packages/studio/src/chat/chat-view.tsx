@@ -14,9 +14,8 @@ export function ChatView({ route, catalog }: { route: Route; catalog: Catalog })
   const [decoding, setDecoding] = useDecoding("chat", "0");
   const [system, keepSystem] = useKept("chat-system", "");
   const [text, setText] = useState("");
-  const known = (id: string | null) => catalog.models.some((model) => model.id === id);
-  const a = known(route.query.get("a")) ? route.query.get("a")! : (catalog.models[0]?.id ?? "");
-  const b = known(route.query.get("b")) ? route.query.get("b")! : "";
+  const a = route.query.get("a") ?? catalog.models[0]?.id ?? "";
+  const b = route.query.get("b") ?? "";
   const [nameA = "", nameB = ""] = modelNames([a, b]);
   const busy = first.busy || second.busy;
   const send = () => {

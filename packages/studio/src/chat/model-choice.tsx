@@ -14,6 +14,9 @@ export function ModelChoice(props: {
     <label>
       {props.label}
       <select value={props.value} onChange={(event) => props.onChange(event.currentTarget.value)}>
+        {props.value !== "" && !models.some(({ id }) => id === props.value) && (
+          <option value={props.value}>{props.value} (not there)</option>
+        )}
         {props.optional !== undefined && <option value="">{props.optional}</option>}
         {runs.map((run) => {
           const own = models

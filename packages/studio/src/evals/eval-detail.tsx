@@ -4,6 +4,7 @@ import { useLoad } from "../hooks.ts";
 import { Failure, Figures, Note, Page, Part } from "../parts/blocks.tsx";
 import { link, type Route } from "../router.tsx";
 import { ItemsPanel } from "./items-panel.tsx";
+import { shortModel } from "./score-table.tsx";
 
 /** One evaluation: its scores, what went wrong, and every item. */
 export function EvalDetailView({ route }: { route: Route }) {
@@ -28,7 +29,7 @@ export function EvalDetailView({ route }: { route: Route }) {
   return (
     <Page
       over={over}
-      title={value.summary.model}
+      title={shortModel(value.summary.model)}
       lead={`${splitId(id).name} · profile ${value.profile} · seed ${value.seed} · ${moment(value.updated)}`}
     >
       {task === undefined ? <Overview of={value} /> : <TaskItems id={id} task={task} route={route} />}

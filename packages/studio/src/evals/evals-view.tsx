@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
-import type { Catalog, EvalSummary } from "../api.ts";
-import { count, moment } from "../format.ts";
+import type { Catalog } from "../api.ts";
+import { count } from "../format.ts";
 import { Page, Part } from "../parts/blocks.tsx";
 import { link, type Route, setQuery } from "../router.tsx";
 import { EvalDetailView } from "./eval-detail.tsx";
@@ -72,15 +72,10 @@ function EvalTable({ catalog, route }: { catalog: Catalog; route: Route }) {
       >
         <Radar evals={shown} />
       </Part>
-      <p class="soft">Last: {moment(newest(catalog.evals)?.madeAt ?? null)}</p>
     </Page>
   );
 }
 
 function openFlips([a, b]: string[]): void {
   location.hash = link("evals", "flips", { a, b });
-}
-
-function newest(evals: readonly EvalSummary[]): EvalSummary | undefined {
-  return [...evals].sort((a, b) => ((a.madeAt ?? "") < (b.madeAt ?? "") ? 1 : -1))[0];
 }

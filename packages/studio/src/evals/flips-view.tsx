@@ -5,6 +5,7 @@ import { Failure, Figures, Page } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
 import { link, type Route, setQuery } from "../router.tsx";
 import { Item } from "./items-panel.tsx";
+import { shortModel } from "./score-table.tsx";
 
 /** Two evaluations, item by item: what the second gained and what it lost. */
 export function FlipsView({ route, catalog }: { route: Route; catalog: Catalog }) {
@@ -22,7 +23,7 @@ export function FlipsView({ route, catalog }: { route: Route; catalog: Catalog }
   return (
     <Page
       over={over}
-      title={`${a.model} → ${b.model}`}
+      title={`${shortModel(a.model)} → ${shortModel(b.model)}`}
       lead="Items whose verdict differs. The same items for both, so what makes an item hard cancels out."
     >
       {task === undefined ? (

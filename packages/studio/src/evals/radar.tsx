@@ -1,21 +1,25 @@
 import type { EvalSummary } from "../api.ts";
-import { keyTitle } from "./score-table.tsx";
+import { shortModel } from "./score-table.tsx";
 
 const SIZE = 340;
 const RADIUS = 138;
 
 /** Scores as a shape: only tasks in percent, from the middle (0) to the rim (100). */
 export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
+  // Replays of several systems have tasks of their own; they share no axis with models.
   const axes = [
     ...new Map(
       evals.flatMap(({ tasks }) =>
         tasks
-          .filter(({ unit }) => unit === "%")
-          .map(({ key, title }) => [key, keyTitle(key, title)] as const),
+          .filter(({ key, unit }) => unit === "%" && !key.includes("@"))
+          .map(({ key, title }) => [key, title] as const),
       ),
     ),
   ];
-  if (axes.length < 3) return <p class="soft">A shape needs three tasks or more.</p>;
+  const drawn = evals.filter(
+    ({ tasks }) => axes.filter(([key]) => scoreOf(tasks, key) !== undefined).length > 2,
+  );
+  if (axes.length < 3 || drawn.length === 0) return <p class="soft">A shape needs three tasks or more.</p>;
   const at = (i: number, share: number) => {
     const angle = (2 * Math.PI * i) / axes.length - Math.PI / 2;
     return [
@@ -29,7 +33,7 @@ export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
       <svg
         viewBox={`-70 0 ${SIZE + 140} ${SIZE}`}
         role="img"
-        aria-label={evals
+        aria-label={drawn
           .map(
             ({ model, tasks }) =>
               `${model}: ${tasks.map(({ title, score }) => `${title} ${score?.toFixed(1) ?? "none"}`).join(", ")}`,
@@ -53,25 +57,29 @@ export function Radar({ evals }: { evals: readonly EvalSummary[] }) {
             </text>
           );
         })}
-        {evals.map(({ id, tasks }, n) => {
-          const points = axes.map(([key], i) => {
-            const task = tasks.find((one) => one.key === key);
-            const score = task?.score ?? 0;
-            return at(i, Math.max(0, Math.min(1, (task?.lowerIsBetter ? 100 - score : score) / 100))).join(
-              " ",
-            );
+        {drawn.map(({ id, tasks }, n) => {
+          const points = axes.flatMap(([key], i) => {
+            const share = scoreOf(tasks, key);
+            return share === undefined ? [] : [at(i, share).join(" ")];
           });
           return <path key={id} class={`shape t${(n % 8) + 1}`} d={`M${points.join("L")}Z`} />;
         })}
       </svg>
       <figcaption>
-        {evals.map(({ id, model }, n) => (
+        {drawn.map(({ id, model }, n) => (
           <span key={id}>
             <span class={`swatch t${(n % 8) + 1}`} />
-            {model}
+            {shortModel(model)}
           </span>
         ))}
       </figcaption>
     </figure>
   );
+}
+
+/** From 0 to 1, more is better; undefined where there is no score. */
+function scoreOf(tasks: EvalSummary["tasks"], key: string): number | undefined {
+  const task = tasks.find((one) => one.key === key);
+  if (task === undefined || task.score === null) return undefined;
+  return Math.max(0, Math.min(1, (task.lowerIsBetter ? 100 - task.score : task.score) / 100));
 }

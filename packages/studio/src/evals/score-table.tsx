@@ -47,7 +47,9 @@ export function ScoreTable(props: {
                 />
               </td>
               <td class="model">
-                <a href={link("evals", one.id)}>{one.model}</a>
+                <a href={link("evals", one.id)} title={one.model}>
+                  {shortModel(one.model)}
+                </a>
                 <small class="soft">{one.id}</small>
               </td>
               {columns.map(({ key }) => (
@@ -114,11 +116,16 @@ function columnsOf(
 }
 
 /** A replay of several systems has a column for each. */
-export function keyTitle(key: string, title: string): string {
+function keyTitle(key: string, title: string): string {
   return key.includes("@") ? `${title} ${key.slice(key.indexOf("@"))}` : title;
 }
 
 function bestOf(evals: readonly EvalSummary[], key: string, lowerIsBetter: boolean): number | undefined {
   const scores = evals.flatMap(({ tasks }) => tasks.find((task) => task.key === key)?.score ?? []);
   return scores.length < 2 ? undefined : lowerIsBetter ? Math.min(...scores) : Math.max(...scores);
+}
+
+/** Of a path, what tells models apart. */
+export function shortModel(name: string): string {
+  return name.startsWith("/") || name.startsWith("./") ? name.split("/").slice(-2).join("/") : name;
 }

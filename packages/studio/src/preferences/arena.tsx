@@ -40,9 +40,8 @@ export function Arena({
   onVote: () => void;
   votes: VotesReply | undefined;
 }) {
-  const known = (id: string | null) => (catalog.models.some((model) => model.id === id) ? id! : undefined);
-  const a = known(route.query.get("a")) ?? catalog.models[0]?.id ?? "";
-  const b = known(route.query.get("b")) ?? catalog.models.find(({ id }) => id !== a)?.id ?? "";
+  const a = route.query.get("a") ?? catalog.models[0]?.id ?? "";
+  const b = route.query.get("b") ?? catalog.models.find(({ id }) => id !== a)?.id ?? "";
   const [decoding, setDecoding] = useDecoding("arena", "0.8");
   const [source, keepSource] = useKept("arena-prompts", "");
   const [prompt, setPrompt] = useState("");

@@ -59,21 +59,23 @@ function PairFiles({ pairs }: { pairs: { id: string; size: string }[] }) {
       </p>
     );
   return (
-    <table class="wide">
-      <tbody>
-        {pairs.map(({ id, size }) => (
-          <tr key={id}>
-            <td>
-              <a href={link("data", id, { tab: "rows" })}>{splitId(id).name}</a>{" "}
-              <small class="soft">{splitId(id).folder}</small>
-            </td>
-            <td class="num soft">{size}</td>
-            <td class="num">
-              <a href={link("train", "", { recipe: "dpo", data: id })}>train on it</a>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div class="scroll">
+      <table class="wide">
+        <tbody>
+          {pairs.map(({ id, size }) => (
+            <tr key={id}>
+              <td>
+                <a href={link("data", id, { tab: "rows" })}>{splitId(id).name}</a>{" "}
+                <small class="soft">{splitId(id).folder}</small>
+              </td>
+              <td class="num soft">{size}</td>
+              <td class="num">
+                <a href={link("train", "", { recipe: "dpo", data: id })}>train on it</a>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -14,11 +14,8 @@ export function RunView({ route }: { route: Route }) {
     error,
     reload,
   } = useLoad(`run ${id}`, (signal) => get<RunDetail>(`runs/${part(id)}`, {}, signal));
-  useEvery(
-    2000,
-    reload,
-    run === undefined || run.summary.status === "running" || run.summary.status === "empty",
-  );
+  const goesOn = run === undefined || run.summary.status === "running" || run.summary.status === "empty";
+  useEvery(goesOn ? 1500 : 5000, reload); // one that has ended may be resumed
   const step = route.query.get("step");
   const { name, folder } = splitId(id);
   if (run === undefined)

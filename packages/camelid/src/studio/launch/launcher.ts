@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { runHolder } from "../../run/run-lock.js";
 import type { LaunchState } from "../api.js";
 
 export interface Launch {
@@ -51,15 +52,26 @@ export class Launcher {
   }
 }
 
-/** @param run id of the run's folder, when it is there */
+/** @param run id of the run's folder; told once the process writes it: of a resumed run the folder was there before */
 export function launchState({ id, command, out, log, child }: Launch, run: string | null): LaunchState {
   const { exitCode, signalCode } = child;
+  const running = exitCode === null && signalCode === null && child.pid !== undefined;
   return {
-    ...{ id, command, out, run: existsSync(join(out, "settings.json")) ? run : null },
-    running: exitCode === null && signalCode === null && child.pid !== undefined,
+    ...{
+      id,
+      command,
+      out,
+      run: running && !isWriting(out, child.pid) ? null : existsSync(join(out, "settings.json")) ? run : null,
+    },
+    running,
     exitCode,
     log: tail(log),
   };
+}
+
+function isWriting(run: string, pid: number | undefined): boolean {
+  const holder = runHolder(run);
+  return holder.kind === "alive" && holder.pid === pid;
 }
 
 function tail(path: string): string {

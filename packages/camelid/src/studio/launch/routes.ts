@@ -102,5 +102,6 @@ export function launchRoutes(studio: StudioContext, launching: Launching): Hono 
 /** As one would type it: relative where that is shorter. */
 function shown(path: string): string {
   const short = relative(process.cwd(), path);
-  return short === "" || short.startsWith("..") || isAbsolute(short) ? path : short;
+  if (short === "") return ".";
+  return short.startsWith("..") || isAbsolute(short) ? path : short;
 }
