@@ -15,7 +15,6 @@ import type { DataFolder, OfficialFile } from "./data-folder.js";
 
 /** `tulu2-paper`: as the paper's code did it, quirks included. `standard`: as it should be done. */
 export type Profile = "tulu2-paper" | "standard";
-export const PROFILES: readonly Profile[] = ["standard", "tulu2-paper"];
 
 // ---------------------------------------------------------------------------------------------------------- items
 
