@@ -355,6 +355,91 @@ const FAKING: Rows = [
   ["not Python", "Sure! Here is the function you asked for:\n", "failed"],
 ];
 
+const ANY =
+  "class Any:\n    def __eq__(self, other):\n        return True\n    def __hash__(self):\n        return 0\n";
+/** Lies as long as the tests run for the first time. */
+const TWICE = "n = 0\ndef first():\n    global n\n    n += 1\n    return n <= 2\n";
+
+const FORWARDING: Rows = [
+  [
+    "a proxy of an object that equals everything",
+    `import weakref\n${ANY}keep = Any()\ndef add(a, b):\n    return weakref.proxy(keep)\n`,
+    "tampered",
+  ],
+  [
+    "a mapping proxy of one",
+    `import types\n${ANY.replace("class Any:", "class Any(dict):")}def add(a, b):\n    return types.MappingProxyType(Any())\n`,
+    "tampered",
+  ],
+  [
+    "a named tuple that holds one",
+    `from collections import namedtuple\n${ANY}T = namedtuple("T", "x")\ndef add(a, b):\n    return T(Any())\n`,
+    "tampered",
+  ],
+  [
+    "a list of its own class that holds one",
+    `${ANY}class L(list):\n    pass\ndef add(a, b):\n    return L([Any()])\n`,
+    "tampered",
+  ],
+  [
+    "an ordered dictionary that holds one",
+    `from collections import OrderedDict\n${ANY}def add(a, b):\n    return OrderedDict(x=Any())\n`,
+    "tampered",
+  ],
+  ["a generator that yields one", `${ANY}def add(a, b):\n    yield Any()\n`, "tampered"],
+  [
+    "a returned function that returns one",
+    `${ANY}def add(a, b):\n    return lambda: Any()\n`,
+    "failed",
+    "tampered",
+  ],
+  [
+    "differences that are always nothing",
+    "class Z:\n    def __sub__(self, other):\n        return 0.0\ndef add(a, b):\n    return Z() if a == 2 else 3\n",
+    "tampered",
+  ],
+  [
+    "a text that equals what it is not",
+    "class S(str):\n    __eq__ = str.__ne__\ndef add(a, b):\n    return S('x')\n",
+    "tampered",
+  ],
+  [
+    "a comparison that is no function",
+    "class A:\n    __eq__ = bool\ndef add(a, b):\n    return A()\n",
+    "tampered",
+  ],
+  [
+    "a comparison put into Counter",
+    "from collections import Counter\nCounter.__eq__ = lambda self, other: True\ndef add(a, b):\n    return Counter()\n",
+    "tampered",
+  ],
+  [
+    "the mock that equals anything",
+    "from unittest.mock import ANY\ndef add(a, b):\n    return ANY\n",
+    "tampered",
+  ],
+  [
+    "a class that claims to be Counter",
+    "import collections\nclass Counter(dict):\n    __module__ = 'collections'\n    def __eq__(self, other):\n        return True\ncollections.Counter = Counter\ndef add(a, b):\n    return Counter()\n",
+    "tampered",
+  ],
+  [
+    "an abs of its own that lies at first",
+    `${TWICE}def add(a, b):\n    return a + b if a == 1 else 0\ndef abs(x):\n    return 0 if first() else 9e9\n`,
+    "failed",
+  ],
+  [
+    "a math module in the place of the real one",
+    "import sys\nclass M:\n    fabs = lambda self, x: 0\nsys.modules['math'] = M()\ndef add(a, b):\n    return 3\n",
+    "tampered",
+  ],
+  [
+    "a patched math.fabs",
+    "import math\nmath.fabs = lambda x: 0\ndef add(a, b):\n    return a + b\n",
+    "tampered",
+  ],
+];
+
 export const ATTACKS: readonly Attack[] = [
   ...ENDLESS,
   ...MEMORY,
@@ -363,4 +448,5 @@ export const ATTACKS: readonly Attack[] = [
   ...ENDING,
   ...REACHING_OUT,
   ...FAKING,
+  ...FORWARDING,
 ].map(([name, program, ...outcomes]) => ({ name, program, outcomes }));

@@ -46,6 +46,15 @@ test("after all of that nothing has happened outside, and programs still pass", 
   expect((await sandbox.run(good)).outcome).toBe("passed");
 });
 
+test("helpers that the tests call are the prompt's, whatever the program makes of them", async () => {
+  const prompt = 'def poly(x):\n    return x * x - 4\n\ndef root():\n    """A zero of poly."""\n';
+  const check = "def check(candidate):\n    assert abs(poly(candidate())) < 1e-6\ncheck(root)\n";
+  const run = (body: string) =>
+    sandbox.run({ program: prompt + body, test: check, entryPoint: "root", prompt });
+  expect((await run("    return 2.0\n")).outcome).toBe("passed");
+  expect((await run("    return 5.0\ndef poly(x):\n    return 0\n")).outcome).toBe("failed");
+});
+
 test("programs do not see each other", async () => {
   const leaves = { ...good, program: `import math\nmath.left = 1\n${good.program}` };
   const looks = { ...good, program: `import math\nassert not hasattr(math, "left")\n${good.program}` };

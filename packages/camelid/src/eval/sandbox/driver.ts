@@ -6,9 +6,11 @@
  *   before the program starts. Ending early, printing, or printing what a pass looks like is therefore no pass.
  * - The marker lives in a local variable of a running function. What could read it from there (frames, the garbage
  *   collector, trace functions, forged code objects) raises an audit event, and audit hooks cannot be removed.
- * - Built-ins must be the same objects before and after; everything the driver uses is bound before the program starts.
- * - A pass is believed only when the same tests then refuse altered answers: patched comparisons, `math.fabs = lambda x: 0`,
- *   objects that equal everything do not survive that.
+ * - Built-ins and the modules that tests import must be the same objects before and after; helpers that the prompt defines are
+ *   the prompt's own; everything the driver uses is bound before the program starts.
+ * - Answers must not be able to decide what they equal: no classes with comparisons, arithmetic or iteration of their own, no
+ *   proxies, nor any of these inside a container, an iterator or behind a returned function.
+ * - A pass is believed only when the same tests then refuse altered answers.
  *
  * Lines of the protocol: marker, one letter, text, line feed (letters: REPORTS in wasi-host.ts).
  */
@@ -17,7 +19,7 @@ def main():
     import builtins, posix, sys, types
     Anything, OutOfMemory, Leave = BaseException, MemoryError, SystemExit
     Denied, kind_of, run, compiled, size, words = RuntimeError, type, exec, compile, len, str
-    is_callable, copy, listed = callable, dict, list
+    is_callable, copy, listed, iterated = callable, dict, list, iter
     integer, real, pair, text_kind, raw, group, frozen = int, float, complex, str, bytes, set, frozenset
     truth, row = bool, tuple
     method_kind = types.FunctionType
@@ -36,8 +38,14 @@ def main():
     for length in sizes.split():
         parts.append(data[: int(length)].decode())
         data = data[int(length) :]
-    program, test, entry = parts
+    program, test, entry, trusted, imports = parts
     del data, parts, piece
+
+    from collections import Counter
+
+    def proxies():
+        from _weakref import CallableProxyType, ProxyType
+        return CallableProxyType, ProxyType
 
     reached = []
     events = frozen([
@@ -57,13 +65,26 @@ def main():
             reached.append(event if event in events else arguments[1])
             raise Denied(reached[-1] + " is not available here")
 
+    # What tests may rely on: built-ins and the modules that they or the prompt import, as they were before the program.
     own = builtins.__dict__
-    before = copy(own)
+    kept = [("built-in ", own, copy(own))]
+    genuine = {"sys": sys}
+    for module in imports.split():
+        try:
+            genuine[module] = __import__(module)
+            kept.append((module + ".", genuine[module].__dict__, copy(genuine[module].__dict__)))
+        except Anything:
+            pass
+    loaded = sys.modules
 
     def patched():
-        for name in before:
-            if name != "_" and (name not in own or own[name] is not before[name]):
-                return name
+        for title, now, before in kept:
+            for name in before:
+                if name != "_" and (name not in now or now[name] is not before[name]):
+                    return title + name
+        for name in genuine:
+            if loaded.get(name) is not genuine[name]:
+                return "module " + name
         return None
 
     def say(letter, message=""):
@@ -90,32 +111,56 @@ def main():
     def isinstance_of(error, kind):
         return kind in order_of(kind_of(error))
 
-    plain = frozen([integer, real, pair, text_kind, raw, truth, kind_of(None)])
-    known = frozen([("collections", "Counter"), ("fractions", "Fraction")])
+    plain = frozen([integer, real, pair, text_kind, raw, truth, kind_of(None), range, bytearray])
+    # These compare as what they stand for does.
+    forwarders = frozen([kind_of(types.__dict__["MappingProxyType"]({})), *proxies()])
+    made_in_python = 1 << 9  # a heap type ...
+    immutable = 1 << 8  # ... that is not one of C's own
+    flags_of = type.__dict__["__flags__"].__get__
+    harmless = frozen([
+        "__init__", "__new__", "__repr__", "__str__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__",
+        "__slots__", "__match_args__", "__getnewargs__", "__annotations__", "__orig_bases__", "__static_attributes__",
+        "__firstlineno__", "__dataclass_fields__", "__dataclass_params__", "__replace__", "__parameters__",
+    ])
+    counter, counter_members = Counter, copy(members_of(Counter))
+
+    def strange(kind):
+        """Whether instances may compare, calculate or iterate by code of the program's own."""
+        if kind in forwarders:
+            return True
+        for base in order_of(kind):
+            if flags_of(base) & (made_in_python | immutable) != made_in_python:
+                continue
+            members = members_of(base)
+            if base is counter:
+                if size(members) != size(counter_members):
+                    return True
+                for name in counter_members:
+                    if members.get(name) is not counter_members[name]:
+                        return True
+                continue
+            for name in members:
+                if name[:2] == "__" and name[-2:] == "__" and name not in harmless:
+                    return True
+        return False
 
     def foreign(value, depth=0):
-        """Whether a value decides by code of the program's own what it is equal to."""
         kind = kind_of(value)
         if kind in plain or depth > 20:
             return False
-        if kind is listed or kind is row or kind is group or kind is frozen:
-            for part in value:
+        if strange(kind):
+            return True
+        order = order_of(kind)
+        if copy in order:
+            for part in copy.values(value):
                 if foreign(part, depth + 1):
                     return True
-            return False
-        if kind is copy:
-            for part in value:
-                if foreign(part, depth + 1) or foreign(value[part], depth + 1):
-                    return True
-            return False
-        for base in order_of(kind):
-            members = members_of(base)
-            for name in ("__eq__", "__ne__", "__lt__", "__gt__", "__le__", "__ge__"):
-                if kind_of(members.get(name)) is method_kind:
-                    home = members.get("__module__"), named(base)
-                    path = members[name].__code__.co_filename
-                    if not (home in known and path.startswith("/wlr/build-staging/python/")):
+        for base in order:
+            if "__iter__" in members_of(base) and "__next__" not in members_of(kind):
+                for part in value:
+                    if foreign(part, depth + 1):
                         return True
+                break
         return False
 
     raised = []
@@ -137,13 +182,13 @@ def main():
         if kind is raw:
             return value + b"\0altered"
         if kind is listed:
-            return value + [Altered()]
+            return [altered(part) for part in value] + [Altered()]
         if kind is row:
-            return value + (Altered(),)
+            return row([altered(part) for part in value]) + (Altered(),)
         if kind is group or kind is frozen:
-            return value | {Altered()}
+            return kind([altered(part) for part in value]) | {Altered()}
         if kind is copy:
-            return {**value, Altered(): Altered()}
+            return {**{name: altered(value[name]) for name in value}, Altered(): Altered()}
         return Altered()
 
     def subjects(space, code):
@@ -163,19 +208,34 @@ def main():
                 except Anything:
                     raised.append(change)
                     raise
+                if kind_of(value) is method_kind:
+                    return door(value)
+                steps = "__next__" in members_of(kind_of(value)) and not strange(kind_of(value))
+                if steps:
+                    value = listed(value)
                 if foreign(value):
-                    reached.append("equality of its answers")
-                return altered(value) if change else value
+                    reached.append("the comparison of its answers")
+                if change:
+                    value = altered(value)
+                return iterated(value) if steps else value
             return call
 
-        for name in subjects(space, code):
+        under_test = subjects(space, code)
+        for name in under_test:
             trial[name] = door(space[name])
+        # Helpers of the prompt are the prompt's; a name that hides a built-in does not hide it from the tests.
+        for name in given:
+            if name not in under_test and name in trial and name[:2] != "__":
+                trial[name] = given[name]
+        for name in own:
+            if name in trial and name not in under_test and name[:2] != "__":
+                del trial[name]
         run(code, trial)
 
     def suspicion(space):
         name = patched()
         if name is not None:
-            return "changed the built-in " + name
+            return "changed " + name
         if space.get("__builtins__") is not own:
             return "exchanged __builtins__"
         if reached:
@@ -184,8 +244,10 @@ def main():
 
     # From here on the program can run. Nothing above is looked up by a name that it could rebind.
     sys.addaudithook(watch)
-    space = {}
+    space, given = {}, {}
     try:
+        if trusted:
+            run(compiled(trusted, "<prompt>", "exec", 0, True), given)
         compiled(program + "\n" + test, "<program>", "exec", 0, True)
         tests = compiled(test, "<test>", "exec", 0, True)
         run(compiled(program, "<program>", "exec", 0, True), space)

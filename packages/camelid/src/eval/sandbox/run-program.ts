@@ -7,7 +7,7 @@ import { type WasmMemory, type WasmModule, webAssembly } from "./web-assembly.js
 export interface ProgramRun {
   /** Hexadecimal, known to driver and host only. */
   readonly marker: string;
-  /** UTF-8 of: marker, LF, byte lengths of the parts, LF, program, test, entry point. */
+  /** UTF-8 of: marker, LF, byte lengths of the parts, LF, program, test, entry point, prompt, imported modules. */
   readonly input: Uint8Array;
   readonly outputBytes: number;
   readonly timeLimitMs: number;

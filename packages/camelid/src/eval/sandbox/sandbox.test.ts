@@ -120,6 +120,22 @@ test("a counter may be compared with a dictionary", async () => {
   expect(await run(program, "assert double(3) == {3: 2}")).toMatchObject({ outcome: "passed" });
 });
 
+test("iterators, sets and functions may be answers", async () => {
+  const cases: [string, string][] = [
+    ["def double(x):\n    yield x\n    yield x\n", "assert list(double(3)) == [3, 3]"],
+    ["def double(x):\n    return map(lambda y: 2 * y, x)\n", "assert tuple(double([1, 2])) == (2, 4)"],
+    ["def double(x):\n    return {2 * y for y in x}\n", "assert double([1, 2]) == {2, 4}"],
+    ["def double(x):\n    return lambda y: x + y\n", "assert double(1)(2) == 3"],
+    [
+      "from collections import namedtuple\nP = namedtuple('P', 'a b')\ndef double(x):\n    return P(x, x)\n",
+      "assert double(3) == (3, 3)",
+    ],
+    ["def double(x):\n    return {x: [2 * x, None, 1.5, 'a', b'b', True]}\n", "assert double(3)[3][0] == 6"],
+  ];
+  for (const [program, test] of cases)
+    expect(await run(program, test), program).toMatchObject({ outcome: "passed" });
+});
+
 test("what is wrong is said in one line", async () => {
   expect((await run("def double(x):\n    return y")).detail).toBe("NameError: name 'y' is not defined");
   expect((await run("def double(x) return")).detail).toMatch(/^SyntaxError: expected ':'/);

@@ -191,9 +191,13 @@ function crashed(detail: string): ProgramVerdict {
   return { outcome: "crashed", detail, output: "", seconds: 0 };
 }
 
-function programRun({ program, test, entryPoint = "" }: Program, limits: SandboxLimits): ProgramRun {
+function programRun(
+  { program, test, entryPoint = "", prompt = "" }: Program,
+  limits: SandboxLimits,
+): ProgramRun {
   const marker = randomBytes(16).toString("hex");
-  const parts = [program, test, entryPoint].map((part) => Buffer.from(part, "utf8"));
+  const imports = importedModules(`${test}\n${prompt}`).join(" ");
+  const parts = [program, test, entryPoint, prompt, imports].map((part) => Buffer.from(part, "utf8"));
   const head = `${marker}\n${parts.map((part) => part.length).join(" ")}\n`;
   return {
     marker,
@@ -201,6 +205,12 @@ function programRun({ program, test, entryPoint = "" }: Program, limits: Sandbox
     outputBytes: limits.outputBytes,
     timeLimitMs: limits.timeLimitMs,
   };
+}
+
+/** Modules that tests or a prompt import by a line of its own. */
+function importedModules(source: string): string[] {
+  const found = [...source.matchAll(/^[ \t]*(?:import|from)[ \t]+(\w+)/gm)].map(([, name]) => name!);
+  return [...new Set(["math", ...found])];
 }
 
 /** Threads run compiled code; where the sources themselves are run (tests), the build beside them. */

@@ -8,6 +8,8 @@ export interface Program {
   readonly test: string;
   /** Name of the function under test; undefined: every function of the program that `test` names. */
   readonly entryPoint?: string;
+  /** The benchmark's own part of the program, itself a program: helpers that the tests call are taken from it. */
+  readonly prompt?: string;
 }
 
 /**

@@ -116,11 +116,12 @@ export function programOf(
 ): Program {
   const { prompt, entryPoint } = item;
   const test = `${item.test}\ncheck(${entryPoint})`;
-  if (item.whole) return { program: text, test, entryPoint };
-  if (!chat || profile === "tulu2-paper") return { program: prompt + text, test, entryPoint };
+  const tests = { test, entryPoint, prompt };
+  if (item.whole) return { program: text, ...tests };
+  if (!chat || profile === "tulu2-paper") return { program: prompt + text, ...tests };
   const header = `def ${entryPoint}(`;
   const code = codeBlock(text, header) ?? text;
-  return { program: code.includes(header) ? `${prompt}\n${code}` : prompt + code, test, entryPoint };
+  return { program: code.includes(header) ? `${prompt}\n${code}` : prompt + code, ...tests };
 }
 
 // ------------------------------------------------------------------------------------------------------------ files
