@@ -239,6 +239,15 @@ Napi::Value broadcast(const Napi::CallbackInfo& info) {
   return started(info, groups().get(integer(info, 0))->broadcast(tensors, options));
 }
 
+// reduce(group, tensor, op, root) -> work; in place: the root has the result, the others' memory is used on the way
+Napi::Value reduce(const Napi::CallbackInfo& info) {
+  std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
+  c10d::ReduceOptions options;
+  options.reduceOp = reduceOp(text(info, 2));
+  options.rootRank = integer(info, 3);
+  return started(info, groups().get(integer(info, 0))->reduce(tensors, options));
+}
+
 // allGather(group, output [size * n], input [n]) -> work
 Napi::Value allGather(const Napi::CallbackInfo& info) {
   at::Tensor output = tensorArgument(info, 1), input = tensorArgument(info, 2);
@@ -306,6 +315,7 @@ void exportCollectives(Napi::Object exports) {
   exportFunction<closeGroup>(exports, "closeGroup");
   exportFunction<allReduce>(exports, "allReduce");
   exportFunction<broadcast>(exports, "broadcast");
+  exportFunction<reduce>(exports, "reduce");
   exportFunction<allGather>(exports, "allGather");
   exportFunction<reduceScatter>(exports, "reduceScatter");
   exportFunction<waitWork>(exports, "waitWork");

@@ -46,6 +46,8 @@ export interface ProcessGroup extends Disposable {
   allReduce(tensor: Tensor, reduction?: Reduction): Collective;
   /** In place: everyone gets what `root` has. */
   broadcast(tensor: Tensor, root?: number): Collective;
+  /** `root` gets the result in place; what the others' tensors hold afterwards is of no use. */
+  reduce(tensor: Tensor, root: number, reduction?: Reduction): Collective;
   /** @param output [size * n], rank after rank  @param input [n] */
   allGather(output: Tensor, input: Tensor): Collective;
   /** @param output [n]: this rank's part of the sum  @param input [size * n] */
@@ -88,6 +90,8 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
     allReduce: (tensor, reduction = "sum") =>
       started(() => native.allReduce(group, tensor.handle, reduction)),
     broadcast: (tensor, from = 0) => started(() => native.broadcast(group, tensor.handle, from)),
+    reduce: (tensor, root, reduction = "sum") =>
+      started(() => native.reduce(group, tensor.handle, reduction, root)),
     allGather: (output, input) => started(() => native.allGather(group, output.handle, input.handle)),
     reduceScatter: (output, input, reduction = "sum") =>
       started(() => native.reduceScatter(group, output.handle, input.handle, reduction)),

@@ -115,6 +115,7 @@ interface Native {
   closeGroup(group: number): void;
   allReduce(group: number, tensor: Handle, op: string): number;
   broadcast(group: number, tensor: Handle, root: number): number;
+  reduce(group: number, tensor: Handle, op: string, root: number): number;
   allGather(group: number, output: Handle, input: Handle): number;
   reduceScatter(group: number, output: Handle, input: Handle, op: string): number;
   waitWork(work: number): void;
