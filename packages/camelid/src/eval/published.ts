@@ -162,6 +162,15 @@ Code Tülu 2 34B | 53.6 | 54.0 | 64.3 | 60.6 | 82.5 | 76.8 | 0.0 | 42.0 | 66.7`,
   },
 ];
 
+/** Table 3: what DPO changed, DPO less SFT, average of seven. */
+export const DPO_EFFECT: readonly PublishedRow[] = rows(
+  WITHOUT_TQA,
+  `
+7B | 0.3 | 0.5 | -3.0 | -1.9 | 3.1 | 11.2 | -6.5 | 1.6
+13B | -0.1 | 3.5 | -0.1 | -13.5 | -0.1 | 10.6 | -0.6 | 0.1
+70B | 0.5 | -1.5 | -2.4 | -17.8 | 0.4 | 8.5 | -0.3 | -1.7`,
+);
+
 /** Table 4: MT-Bench, AlpacaEval win rate, mean length of the AlpacaEval answers. */
 export const MT_BENCH_TABLE: readonly {
   model: string;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { compareResults } from "./compare.js";
-import { averagesOf, PUBLISHED_TABLES } from "./published.js";
+import { averagesOf, DPO_EFFECT, type PaperTask, PUBLISHED_TABLES } from "./published.js";
 import { compareReport } from "./report/compare-report.js";
 import { evalReport } from "./report/eval-report.js";
 import { type EvalMetrics, openResults, readMetrics, readPredictions } from "./results-folder.js";
@@ -150,6 +150,17 @@ test("averages are over seven or eight columns, ToxiGen turned round; the publis
   expect(averagesOf({ mmlu: 50 })).toEqual({});
 });
 
+test("the paper's differences agree with its own rows", () => {
+  const [table] = PUBLISHED_TABLES;
+  const row = (model: string) => table!.rows.find((one) => one.model === model)!;
+  for (const { model: size, scores } of DPO_EFFECT) {
+    for (const [task, difference] of Object.entries(scores) as [PaperTask, number][]) {
+      const found = row(`Tülu 2+DPO ${size}`).scores[task]! - row(`Tülu 2 ${size}`).scores[task]!;
+      expect(Math.abs(found - difference), `${size} ${task}`).toBeLessThan(0.11);
+    }
+  }
+});
+
 test("the report holds scores, remarks and items, and texts of models stay text", () => {
   const a = results("h", [...rows((i) => i % 2 === 0), { id: "x", right: false, verdict: "failed" }]);
   const page = evalReport(a, readMetrics(a));
@@ -174,6 +185,7 @@ test("the page of a comparison lists the flipped items", async () => {
   );
   const page = compareReport(comparison);
   expect(page).toContain("flipped items");
+  expect(page).toContain("Tülu 2 13B"); // table 3
   expect(page.match(/<details class="right">/g)).toHaveLength(50);
   expect(page.match(/<details class="wrong">/g)).toHaveLength(6);
 });

@@ -4,6 +4,7 @@ import { type HtmlValue, html } from "../../report/html.js";
 import { itemBrowser } from "../../report/item-browser.js";
 import { page, section } from "../../report/page.js";
 import type { Comparison, Flip, TaskComparison } from "../compare.js";
+import { DPO_EFFECT, PAPER_COLUMNS } from "../published.js";
 
 /** Flips of one direction shown for a task. */
 const SHOWN = 60;
@@ -47,8 +48,33 @@ export function compareReport({ a, b, tasks, unmatched }: Comparison): string {
           unmatched.length > 0 && note(html`Only one of the two has ${unmatched.join(", ")}.`),
         ],
       }),
+      besideTable3(tasks),
       ...tasks.map(flips),
     ],
+  });
+}
+
+/** For a model before and after preference training: the paper's own differences. */
+function besideTable3(tasks: readonly TaskComparison[]): HtmlValue {
+  const columns = PAPER_COLUMNS.filter(({ task }) => tasks.some(({ key }) => key === task));
+  if (columns.length === 0) return undefined;
+  const cell = (value: number | undefined) => (value === undefined ? "–" : signed(value));
+  return section({
+    heading: "Beside the paper",
+    note: "Table 3: what DPO changed in Tülu 2, for comparisons of a model before and after preference training.",
+    body: table(
+      [{ name: "model" }, ...columns.map(({ name }) => ({ name, kind: "number" as const }))],
+      [
+        [
+          html`<b>these two</b>`,
+          ...columns.map(({ task }) => cell(tasks.find(({ key }) => key === task)!.difference)),
+        ],
+        ...DPO_EFFECT.map(({ model, scores }) => [
+          `Tülu 2 ${model}`,
+          ...columns.map(({ task }) => cell(scores[task])),
+        ]),
+      ],
+    ),
   });
 }
 

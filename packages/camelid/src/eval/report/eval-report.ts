@@ -105,16 +105,18 @@ function contamination({ contamination: known }: EvalMetrics): HtmlValue {
 }
 
 function scores(metrics: EvalMetrics, results: readonly TaskSummary[]): Html {
+  const large = [
+    ...results
+      .filter(({ unit, score }) => unit !== "%" && score !== null)
+      .map((result) => ({ name: nameOf(result), value: scoreText(result), unit: result.metric })),
+    ...averageFigures(metrics),
+  ];
   const percent = results.filter(({ unit, score }) => unit === "%" && score !== null);
-  const other = results.filter(({ unit, score }) => unit !== "%" || score === null);
   return section({
     heading: "Scores",
     note: "Whiskers are 95 % intervals: Wilson's for shares of right answers, else a bootstrap over the items of each group.",
     body: [
-      figures([
-        ...other.map((result) => ({ name: nameOf(result), value: scoreText(result), unit: result.metric })),
-        ...averageFigures(metrics),
-      ]),
+      large.length > 0 && figures(large),
       percent.length > 0 &&
         barChart({
           title: "Scores",

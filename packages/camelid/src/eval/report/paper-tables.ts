@@ -27,11 +27,16 @@ export function paperTables(metrics: EvalMetrics): HtmlValue {
     body: [
       html`<h3>Table ${first!.number} <small>${first!.title}</small></h3>`,
       paperTable(first!, metrics),
-      others.map((one) => fold(`Table ${one.number}: ${one.title}`, paperTable(one, metrics))),
+      others.slice(0, 1).map((one) => folded(one, metrics)),
       fold("Table 4: MT-Bench, AlpacaEval and length of answers", mtBenchTable(metrics)),
+      others.slice(1).map((one) => folded(one, metrics)),
       fold("Table 8: MT-Bench by category", mtBenchCategories(metrics)),
     ],
   });
+}
+
+function folded(one: PublishedTable, metrics: EvalMetrics): Html {
+  return fold(`Table ${one.number}: ${one.title}`, paperTable(one, metrics));
 }
 
 function paperTable({ rows, average }: PublishedTable, { tasks, averages, model }: EvalMetrics): Html {
