@@ -109,6 +109,19 @@ test("--limit takes items from all over the task and the report says so", async 
   expect(readFileSync(join(out, "report.html"), "utf8")).toContain("--limit 2");
 }, 60_000);
 
+test("neither how many items go together nor how many are asked for changes any of them", async () => {
+  const lines = async (name: string, ...words: string[]) => {
+    await run("--tasks", "bbh,tydiqa", "--out", `${out}-${name}`, ...words);
+    const all = ["bbh", "tydiqa"].flatMap((task) =>
+      readJsonLines<Prediction>(join(`${out}-${name}`, `${task}.jsonl`)),
+    );
+    return new Map(all.map((line) => [`${line.task} ${line.id}`, line]));
+  };
+  const together = await lines("together");
+  expect(await lines("alone", "--batch-size", "1")).toEqual(together);
+  for (const [key, line] of await lines("few", "--limit", "2")) expect(line).toEqual(together.get(key));
+}, 60_000);
+
 test("--dry-run writes the prompts and asks nobody", async () => {
   await run("--tasks", "gsm8k", "--dry-run", "--out", out);
   const lines = readJsonLines<Prediction>(join(out, "gsm8k.dry-run.jsonl"));
