@@ -27,6 +27,7 @@ import {
   describePairs,
   describePlan,
   effectiveChatTemplate,
+  evalTaskKnobs,
   evaluatePairs,
   findStart,
   heldOutLoss,
@@ -73,6 +74,7 @@ import {
   watchAnswers,
   watchPairs,
   watchRounding,
+  watchTasks,
   weightsHash,
 } from "camelid";
 import { z } from "zod";
@@ -128,6 +130,7 @@ export const settings = z.strictObject({
   samplePrompts: knobs.samplePrompts,
   answerPrompts: knobs.answerPrompts,
   sampleEverySteps: knobs.sampleEverySteps,
+  ...evalTaskKnobs,
   maxNewTokens: knobs.maxNewTokens.default(128),
   saveEverySteps: knobs.saveEverySteps,
   keepCheckpoints: knobs.keepCheckpoints,
@@ -183,6 +186,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     data: data.fingerprint.sha256,
     weights: weightsHash(trained.parameters),
   }));
+  const tasks = await watchTasks(settings, model, tokenizer, trained.parameters, context);
   using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
@@ -213,6 +217,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
 
   let step = start.step;
   if (step === 0) await observe(step);
+  else await tasks.finish({ run, step, totalSteps, progress });
   let stopping = world.any(context.signal.aborted);
   while (step < totalSteps && !stopping) {
     step++;
@@ -279,7 +284,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
 
   // 6. Save: a model folder or PEFT's adapter folder, and a report that explains the run.
   reference.verify();
-  const outcome = step < totalSteps ? "interrupted" : "completed";
+  const outcome = step < totalSteps || tasks.cut ? "interrupted" : "completed";
   if (outcome === "completed") {
     await run.writeFolder("final", save);
     run.log({ event: "checkpoint-saved", step, path: "final" });
@@ -337,5 +342,6 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       for (const sample of samples) run.log({ event: "sample", step, ...sample });
       run.log({ ...isSeen, name: "answers", metrics });
     }
+    await tasks.observe({ run, step, totalSteps, progress });
   }
 }

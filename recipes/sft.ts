@@ -17,6 +17,7 @@ import {
   describePlan,
   describeRows,
   effectiveChatTemplate,
+  evalTaskKnobs,
   findStart,
   heldOutLoss,
   holdOutRows,
@@ -52,6 +53,7 @@ import {
   stopOnNaN,
   trainedWeights,
   watchRounding,
+  watchTasks,
   weightsHash,
 } from "camelid";
 import { z } from "zod";
@@ -97,6 +99,7 @@ export const settings = z.strictObject({
   evalEverySteps: knobs.evalEverySteps,
   samplePrompts: knobs.samplePrompts,
   sampleEverySteps: knobs.sampleEverySteps,
+  ...evalTaskKnobs,
   maxNewTokens: knobs.maxNewTokens.default(128),
   saveEverySteps: knobs.saveEverySteps,
   keepCheckpoints: knobs.keepCheckpoints,
@@ -134,6 +137,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     data: data.fingerprint.sha256,
     weights: weightsHash(parameters),
   }));
+  const tasks = await watchTasks(settings, model, tokenizer, parameters, context);
   using optimizer = adamw(parameters, { ...settings, masterWeights: machine.masterWeights });
   restore(start, optimizer);
 
@@ -165,12 +169,14 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     if (world.isMain && prompts.length > 0 && (isEnd || isDue(step, settings.sampleEverySteps)))
       for (const answer of await sampleAnswers(model, tokenizer, prompts, settings))
         run.log({ event: "sample", step, ...answer });
+    await tasks.observe({ run, step, totalSteps, progress });
   };
   using rounding = watchRounding(parameters, optimizer, settings, run);
   using profiler = stepProfiler(settings, extent, run, machine.device);
 
   let step = start.step;
   if (step === 0) await observe(step);
+  else await tasks.finish({ run, step, totalSteps, progress });
   let stopping = world.any(context.signal.aborted);
   while (step < totalSteps && !stopping) {
     step++;
@@ -224,7 +230,7 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
   }
 
   // 5. Save: a model or adapter folder that loads anywhere, and a report that explains the run.
-  const outcome = step < totalSteps ? "interrupted" : "completed";
+  const outcome = step < totalSteps || tasks.cut ? "interrupted" : "completed";
   if (outcome === "completed") {
     await run.writeFolder("final", save);
     run.log({ event: "checkpoint-saved", step, path: "final" });

@@ -23,7 +23,7 @@ export {
 export { differenceText, type SettingsDifference, settingsDifferences } from "./settings/diff.js";
 export { settingsMarkdown } from "./settings/docs-table.js";
 export { type Knob, type KnobMeta, knob, settingsShape } from "./settings/knob.js";
-export { knobs, loraKnobs, quantizeKnobs } from "./settings/knobs.js";
+export { evalTaskKnobs, knobs, loraKnobs, quantizeKnobs } from "./settings/knobs.js";
 export { type Layer, readSettingsFile } from "./settings/layers.js";
 export { type Origin, originText } from "./settings/origin.js";
 export { formatSettings } from "./settings/print.js";
@@ -217,6 +217,7 @@ export { type EvalMetrics, readMetrics, readPredictions } from "./eval/results-f
 export { openSandbox, type Sandbox, type SandboxSettings } from "./eval/sandbox/sandbox.js";
 export type { Program, ProgramOutcome, ProgramVerdict } from "./eval/sandbox/verdict.js";
 export type { TaskSummary } from "./eval/summary.js";
+export { type Moment, type WatchedTasks, type WatchTaskSettings, watchTasks } from "./eval/watch-tasks.js";
 
 // Serving.
 

@@ -1,5 +1,6 @@
 import { basename, resolve } from "node:path";
 import type { RunRecord } from "../run/read-run.js";
+import { benchmarksSection, isBenchmark } from "./benchmarks-section.js";
 import { fold, keyValues, note, table } from "./blocks.js";
 import { type Html, type HtmlValue, html } from "./html.js";
 import { page, section } from "./page.js";
@@ -21,6 +22,7 @@ export function runReport(run: RunRecord): string {
       remarks(run),
       trainingSection(run),
       sourcesSection(run),
+      benchmarksSection(run),
       preferenceSection(run),
       evaluations(run),
       samples(run),
@@ -75,7 +77,7 @@ function remarks(run: RunRecord): HtmlValue {
 }
 
 function evaluations(run: RunRecord): HtmlValue {
-  const evals = run.evals.filter((one) => !hasOwnSection(one));
+  const evals = run.evals.filter((one) => !hasOwnSection(one) && !isBenchmark(one));
   if (evals.length === 0) return undefined;
   const metrics = [...new Set(evals.flatMap((one) => Object.keys(one.metrics ?? {})))];
   return section({

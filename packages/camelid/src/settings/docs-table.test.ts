@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { settingsMarkdown } from "./docs-table.js";
-import { knobs, loraKnobs, quantizeKnobs } from "./knobs.js";
+import { evalTaskKnobs, knobs, loraKnobs, quantizeKnobs } from "./knobs.js";
 
 const intro = `# Settings
 
@@ -12,7 +12,7 @@ which beats the file, which beats the preset. This page is made from the schema 
 `;
 
 test("the settings page says what the schema says", async () => {
-  const page = `${intro}\n${settingsMarkdown(z.strictObject({ ...knobs, lora: loraKnobs, quantize: quantizeKnobs }))}\n`;
+  const page = `${intro}\n${settingsMarkdown(z.strictObject({ ...knobs, ...evalTaskKnobs, lora: loraKnobs, quantize: quantizeKnobs }))}\n`;
   await expect(page).toMatchFileSnapshot("../../../../docs/guides/settings.md");
 });
 

@@ -297,6 +297,50 @@ export const loraKnobs = z.strictObject({
   }),
 });
 
+/**
+ * Benchmarks while training, for recipes that look at their model so: `evalTasks` and what belongs to it. The words are those of
+ * `camelid eval` where the same thing is meant.
+ */
+export const evalTaskKnobs = {
+  evalTasks: knob(z.array(z.string().min(1)).min(1).nullable().default(null), {
+    help: "Benchmarks, such as gsm8k,mmlu, on which the model in memory is evaluated at the end, and at steps with evalTasksEverySteps; `camelid eval` lists them.",
+    group: watching,
+    placeholder: "a,b,...",
+    alsoKnownAs: ["eval_tasks", "eval", "benchmarks"],
+  }),
+  evalTasksEverySteps: knob(positiveInt.nullable().default(null), {
+    help: "Evaluate on evalTasks before the first step and every so many steps; none does so only at the end.",
+    group: watching,
+  }),
+  evalTasksData: knob(z.array(z.string().min(1)).min(1).nullable().default(null), {
+    help: "Folder with the benchmarks' official files; behind it the downloads of `camelid eval --download` are searched.",
+    group: watching,
+    placeholder: "folder",
+  }),
+  evalTasksLimit: knob(positiveInt.nullable().default(null), {
+    help: "At most so many items of each of evalTasks, evenly spread over it.",
+    group: watching,
+  }),
+  evalTasksShots: knob(z.int().min(0).nullable().default(null), {
+    help: "Examples in a prompt of evalTasks, instead of each task's own number.",
+    group: watching,
+  }),
+  evalTasksProfile: knob(z.enum(["standard", "tulu2-paper"]).default("standard"), {
+    help: "How evalTasks are done: right, or as the paper's code did it.",
+    group: watching,
+  }),
+  evalTasksOptions: knob(z.array(z.string().min(1)).min(1).nullable().default(null), {
+    help: "Options of evalTasks: task.name=value, such as gsm8k.exemplars=FILE.",
+    group: watching,
+    placeholder: "options",
+  }),
+  evalTasksJudges: knob(z.array(z.string().min(1)).min(1).nullable().default(null), {
+    help: "Who judges for evalTasks: role=URL#model, role=URL#model#KEY_VARIABLE, or role=folder.",
+    group: watching,
+    placeholder: "roles",
+  }),
+};
+
 /** The group of a base in 4 bits: `quantize.type`, `quantize.doubleQuant`, `quantize.throughFp16`. */
 export const quantizeKnobs = z.strictObject({
   type: knob(z.enum(["nf4"]).default("nf4"), {
@@ -318,6 +362,7 @@ export const quantizeKnobs = z.strictObject({
 /** Every key that some command knows: one given to the wrong command is told apart from a typing mistake. */
 export const everyKey: ReadonlySet<string> = new Set([
   ...Object.keys(knobs),
+  ...Object.keys(evalTaskKnobs),
   ...Object.keys(loraKnobs.shape).map((key) => `lora.${key}`),
   ...Object.keys(quantizeKnobs.shape).map((key) => `quantize.${key}`),
 ]);

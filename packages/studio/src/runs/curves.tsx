@@ -86,13 +86,15 @@ interface Group {
 function groups(reply: SeriesReply): Group[] {
   const keys = Object.keys(reply.series);
   const sources = keys.filter((key) => key.startsWith("source/"));
+  const isCount = (key: string) => key.endsWith("/items") && keys.includes(key.replace(/items$/, "score"));
   const rest = keys.filter(
-    (key) => !OWN.has(key) && !key.startsWith("source/") && !/^eval\/[^/]+$/.test(key),
+    (key) => !OWN.has(key) && !key.startsWith("source/") && !/^eval\/[^/]+$/.test(key) && !isCount(key),
   );
-  // rewards/chosen and rewards/rejected are read together.
+  // rewards/chosen and rewards/rejected are read together, and a benchmark's score with its interval.
   const sides = new Map<string, string[]>();
   for (const key of rest) {
-    const family = /^(.*)\/(chosen|rejected)$/.exec(key)?.[1] ?? key;
+    const match = /^(.*)\/(chosen|rejected)$|^(eval\/.*)\/(score|low|high)$/.exec(key);
+    const family = match?.[1] ?? match?.[3] ?? key;
     sides.set(family, [...(sides.get(family) ?? []), key]);
   }
   const own: Group[] = [

@@ -17,7 +17,7 @@ import { openEvaluated } from "../eval/open-evaluated.js";
 import { evalProgress } from "../eval/progress.js";
 import { scoreLine } from "../eval/score-line.js";
 import { type EvalSettings, evalSettings } from "../eval/settings.js";
-import { roleSettings, taskOptions } from "../eval/task-options.js";
+import { roleSettings, taskOptions } from "../../eval/task-options.js";
 import { recipeCommand } from "../recipe-command.js";
 
 export function command(): Command {
