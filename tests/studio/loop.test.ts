@@ -108,6 +108,9 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       await page.getByRole("link", { name: "Train on them" }).click();
       await page.getByLabel("model required").fill("model");
       await page.getByLabel("maxSteps", { exact: true }).fill("3");
+      // An adapter, which the arena then puts on its base.
+      await page.getByRole("group").filter({ hasText: "LoRA" }).locator("summary").click();
+      await page.getByLabel("lora.rank", { exact: true }).fill("4");
       await page.getByLabel("learningRate", { exact: true }).fill("1e-3");
       await page.getByRole("group").filter({ hasText: "Machine" }).locator("summary").click();
       await page.getByLabel("threads", { exact: true }).fill("1");

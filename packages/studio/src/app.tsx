@@ -6,6 +6,7 @@ import { EvalsView } from "./evals/evals-view.tsx";
 import { useEvery, useLoad } from "./hooks.ts";
 import { LaunchView } from "./launch/launch-view.tsx";
 import { Failure } from "./parts/blocks.tsx";
+import { Boundary } from "./parts/boundary.tsx";
 import { PreferencesView } from "./preferences/preferences-view.tsx";
 import { link, type Route, useRoute } from "./router.tsx";
 import { CompareView } from "./runs/compare-view.tsx";
@@ -44,7 +45,9 @@ export function App() {
       ) : catalog === undefined ? (
         <main class="page" aria-busy="true" />
       ) : (
-        <View catalog={catalog} route={route} reload={reload} />
+        <Boundary key={`${route.view} ${route.id}`} name={route.view}>
+          <View catalog={catalog} route={route} reload={reload} />
+        </Boundary>
       )}
     </div>
   );

@@ -18,6 +18,8 @@ import { preferenceRoutes } from "./preferences/routes.js";
 import { Roots } from "./roots.js";
 import { runRoutes } from "./runs/routes.js";
 
+export { studioAppFolder };
+
 export interface StudioOptions {
   /** Folders to show; nothing outside of them is served. */
   roots: readonly string[];

@@ -5,6 +5,8 @@ export interface AnswerJob {
   id: number;
   /** Model or adapter folder. */
   folder: string;
+  /** Where its tokenizer is: an adapter may leave it to its base. */
+  tokenizer: string;
   messages: { role: "system" | "user" | "assistant"; content: string }[];
   maxNewTokens: number;
   temperature: number;

@@ -3,6 +3,7 @@ import { stream } from "hono/streaming";
 import { z } from "zod";
 import type { StudioContext } from "../context.js";
 import { errorBody } from "../failures.js";
+import { tokenizerFolder } from "../runs/step.js";
 import type { Answerer } from "./answerer.js";
 
 export const Decoding = {
@@ -24,7 +25,8 @@ export function answerRoutes(studio: StudioContext, answerer: Answerer): Hono {
   const routes = new Hono();
   routes.post("/", async (context) => {
     const { model, ...request } = Request_.parse(await context.req.json());
-    const job = { ...request, folder: studio.folder(model) };
+    const folder = studio.folder(model);
+    const job = { ...request, folder, tokenizer: tokenizerFolder(studio, folder) };
     return lines(context, (signal) => answerer.answer(job, signal));
   });
   return routes;

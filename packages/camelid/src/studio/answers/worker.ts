@@ -28,7 +28,7 @@ process.on("message", (message: ToWorker) => {
 process.on("disconnect", () => process.exit(0));
 
 async function answer(job: AnswerJob): Promise<void> {
-  const { id, folder, maxNewTokens, temperature, topP, seed } = job;
+  const { id, folder, tokenizer, maxNewTokens, temperature, topP, seed } = job;
   const say = (piece: FromWorker["piece"]) => process.send?.({ id, piece } satisfies FromWorker);
   const cancel = new AbortController();
   cancels.set(id, cancel);
@@ -36,7 +36,7 @@ async function answer(job: AnswerJob): Promise<void> {
   try {
     if (!loaded.has(folder)) say({ kind: "loading" });
     users.set(folder, (users.get(folder) ?? 0) + 1);
-    const engine = await engineOf(folder);
+    const engine = await engineOf(folder, tokenizer);
     const loadMs = performance.now() - started;
     const promptIds = await renderPrompt(job.messages, engine.tokenizer);
     const decoding = { temperature, seed, ...(topP < 1 ? { topP } : {}) };
@@ -59,7 +59,7 @@ async function answer(job: AnswerJob): Promise<void> {
   }
 }
 
-async function engineOf(folder: string): Promise<Engine> {
+async function engineOf(folder: string, tokenizer: string): Promise<Engine> {
   const there = loaded.get(folder);
   if (there !== undefined) {
     loaded.delete(folder);
@@ -67,14 +67,14 @@ async function engineOf(folder: string): Promise<Engine> {
     return await there;
   }
   await makeRoom();
-  const loading = load(folder);
+  const loading = load(folder, tokenizer);
   loaded.set(folder, loading);
   loading.catch(() => loaded.delete(folder));
   return await loading;
 }
 
-async function load(folder: string): Promise<Engine> {
-  const tokenizer = await loadTokenizer(folder);
+async function load(folder: string, tokenizerFolder: string): Promise<Engine> {
+  const tokenizer = await loadTokenizer(tokenizerFolder);
   const model = loadAdaptedModel(folder, machine);
   checkVocabulary(tokenizer, model.config, folder);
   return createEngine(model, tokenizer, { kvCacheBytes: KV_CACHE_BYTES, maxSequences: 8 });

@@ -108,7 +108,7 @@ export function dataRoutes(studio: StudioContext): Hono {
       (_, i) => offset + i,
     );
     return places.map((place) => {
-      const record = safeRecord(rows.text(place) ?? "");
+      const record = safeRecord(rows.row(place) ?? "");
       return {
         place,
         dataset: String(record.dataset ?? ""),
@@ -123,7 +123,7 @@ export function dataRoutes(studio: StudioContext): Hono {
   routes.get("/:id/rows/:place", async (context) => {
     const { file } = rowsOf(idOf(context));
     const place = Number(context.req.param("place"));
-    const text = (await studio.rowFile(file)).text(place);
+    const text = (await studio.rowFile(file)).row(place);
     if (text === undefined) throw new NotFound(`the file has no row ${place + 1}.`);
     const model = context.req.query("model");
     const tokenizer =

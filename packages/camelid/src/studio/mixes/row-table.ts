@@ -131,8 +131,8 @@ function removeOlder(path: string): void {
 }
 
 /**
- * Texts are split by who wrote them. `rowid` is the place of the row in the file: rows are read in order, and a line that is
- * not a row still takes its place.
+ * Texts are split by who wrote them. `rowid` is the number of the row in the file, from 0: rows are read in order, and a line
+ * that is no row still takes its place; blank lines are not counted.
  */
 function createRows(file: string): string {
   const message = "STRUCT(role VARCHAR, content VARCHAR)[]";

@@ -24,7 +24,7 @@ export class Arena {
   constructor(
     readonly answerer: Answerer,
     readonly votes: VoteFile,
-    readonly folderOf: (model: string) => string,
+    readonly placeOf: (model: string) => { folder: string; tokenizer: string },
   ) {}
 
   async *play(request: RoundRequest, signal: AbortSignal): AsyncGenerator<RoundPiece> {
@@ -40,9 +40,7 @@ export class Arena {
     if (this.#rounds.size > MOST_OPEN) this.#rounds.delete(this.#rounds.keys().next().value!);
     yield { kind: "round", round: id };
     const { models, ...job } = request;
-    const streams = models.map((model) =>
-      this.answerer.answer({ ...job, folder: this.folderOf(model) }, signal),
-    );
+    const streams = models.map((model) => this.answerer.answer({ ...job, ...this.placeOf(model) }, signal));
     yield* this.#together(round, streams);
   }
 

@@ -5,6 +5,7 @@ import { Decoding, lines, Messages } from "../answers/routes.js";
 import type { VotesReply } from "../api.js";
 import type { StudioContext } from "../context.js";
 import { NotFound } from "../failures.js";
+import { tokenizerFolder } from "../runs/step.js";
 import { Arena } from "./arena.js";
 import { exportPairs, pairOfVote } from "./export-pairs.js";
 import { pairings } from "./pairings.js";
@@ -21,7 +22,10 @@ export function preferenceRoutes(studio: StudioContext, answerer: Answerer): Hon
   const routes = new Hono();
   const folder = studioFolder(studio.roots.roots[0]!.path);
   const file = new VoteFile(folder);
-  const arena = new Arena(answerer, file, (model) => studio.folder(model));
+  const arena = new Arena(answerer, file, (model) => {
+    const place = studio.folder(model);
+    return { folder: place, tokenizer: tokenizerFolder(studio, place) };
+  });
 
   routes.get("/", (context) => {
     const { votes, broken } = file.read();

@@ -11,8 +11,10 @@ export interface RowFile {
   readonly path: string;
   /** Lines or items, blank lines included. */
   readonly count: number;
-  /** The row as it stands in the file; undefined past the end. */
+  /** The line or item as it stands in the file; undefined past the end. */
   text(place: number): string | undefined;
+  /** The n-th row, blank lines not counted: as readers of JSON lines count, the embedded database among them. */
+  row(n: number): string | undefined;
 }
 
 /** Larger ones are not read into memory for a look at a row. */
@@ -59,11 +61,20 @@ async function lineEnds(path: string): Promise<Float64Array> {
 
 class LineFile implements RowFile {
   readonly count: number;
+  /** Places of the lines that hold something; undefined where all do. */
+  readonly #solid: number[] | undefined;
   constructor(
     readonly path: string,
     readonly ends: Float64Array,
   ) {
     this.count = ends.length;
+    const isBlank = (place: number) => ends[place]! - (place === 0 ? -1 : ends[place - 1]!) === 1;
+    const places = Array.from({ length: this.count }, (_, place) => place);
+    if (places.some(isBlank)) this.#solid = places.filter((place) => !isBlank(place));
+  }
+
+  row(n: number): string | undefined {
+    return this.text(this.#solid === undefined ? n : (this.#solid[n] ?? -1));
   }
 
   text(place: number): string | undefined {
@@ -102,12 +113,10 @@ function wholeFile(path: string, bytes: Buffer): RowFile {
   if (!text.trimStart().startsWith("[")) {
     const lines = text.split("\n");
     if (lines.at(-1) === "") lines.pop();
-    return { path, count: lines.length, text: (place) => lines[place] };
+    const solid = lines.filter((line) => line.trim() !== "");
+    return { path, count: lines.length, text: (place) => lines[place], row: (n) => solid[n] };
   }
   const items = JSON.parse(text) as unknown[];
-  return {
-    path,
-    count: items.length,
-    text: (place) => (place in items ? JSON.stringify(items[place]) : undefined),
-  };
+  const item = (place: number) => (place in items ? JSON.stringify(items[place]) : undefined);
+  return { path, count: items.length, text: item, row: item };
 }
