@@ -67,6 +67,28 @@ test("every task leaves a number, a line per item and a page; metrics are what t
   );
 }, 120_000);
 
+test("each task's own predictions give the same numbers through --replay", async () => {
+  const text = `${data}/perplexity/rows.jsonl`;
+  await run("--tasks", TASKS.join(","), "--text", text, "--out", out);
+  const live = metricsOf(out).tasks;
+  for (const task of TASKS) {
+    const folder = `${out}-${task}`;
+    const words = ["--replay", join(out, `${task}.jsonl`), "--data", data, "--shots", "0", "--text", text];
+    const { code, err } = await camelid("eval", ...words, "--out", folder);
+    expect(code, err).toBe(0);
+    const { score, interval, right, wrong, truncated, empty, metrics } = metricsOf(folder).tasks[task]!;
+    expect({ score, interval, right, wrong, truncated, empty, metrics }, task).toEqual({
+      score: live[task]!.score,
+      interval: live[task]!.interval,
+      right: live[task]!.right,
+      wrong: live[task]!.wrong,
+      truncated: live[task]!.truncated,
+      empty: live[task]!.empty,
+      metrics: live[task]!.metrics,
+    });
+  }
+}, 60_000);
+
 test("called again nothing is asked, a further task is added, and the numbers are the same", async () => {
   await run("--tasks", "bbh", "--out", out);
   const before = metricsOf(out);
