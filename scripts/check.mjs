@@ -8,6 +8,7 @@ const bin = (name) => `${root}node_modules/.bin/${name}`;
 const checks = [
   ["types", bin("tsc"), ["-p", "tsconfig.check.json"]],
   ["types of the browser app", bin("tsc"), ["-p", "packages/studio"]],
+  ["types of the browser's tests", bin("tsc"), ["-p", "tests/studio"]],
   ["lint and format", bin("biome"), ["ci", "--colors=off", "--error-on-warnings", "."]],
   ["dead code", bin("knip"), []],
   ["generated operators", process.execPath, ["packages/torch/dist/codegen/generate.js", "--check"]],

@@ -129,7 +129,8 @@ describe.skipIf(!isBuilt)("the built server (npm run build)", () => {
   });
 
   test("a run that names data outside the roots shows its steps without rows", async () => {
-    const answer = await (await studio.fetch(`/api/runs/${encodeURIComponent("out/sly")}/steps/2`)).json();
+    const asked = await studio.fetch(`/api/runs/${encodeURIComponent("out/sly")}/steps/2`);
+    const answer = (await asked.json()) as { notes: string[]; rows: unknown[] };
     expect(JSON.stringify(answer)).not.toContain("SECRET");
     expect(answer.notes.join(" ")).toContain("outside the folders");
     expect(answer.rows).toHaveLength(4);

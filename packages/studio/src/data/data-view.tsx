@@ -15,6 +15,7 @@ export function DataPages({ route, catalog }: { route: Route; catalog: Catalog }
 function OneData({ route, catalog }: { route: Route; catalog: Catalog }) {
   const { id } = route;
   const mix = catalog.mixes.find((one) => one.id === id);
+  const kind = (mix ?? catalog.files.find((one) => one.id === id))?.kind;
   const { name, folder } = splitId(id);
   const tab = route.query.get("tab") ?? "overview";
   const tabs = [
@@ -31,7 +32,10 @@ function OneData({ route, catalog }: { route: Route; catalog: Catalog }) {
       }
       title={mix?.name ?? name}
       actions={
-        <a class="button main" href={link("train", "", { data: id })}>
+        <a
+          class="button main"
+          href={link("train", "", { data: id, recipe: kind === "pairs" ? "dpo" : "sft" })}
+        >
           Train on it
         </a>
       }

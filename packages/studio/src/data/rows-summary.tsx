@@ -48,23 +48,45 @@ export function RowsSummary({ id }: { id: string }) {
       </Part>
       {lengths && (
         <Part title="Lengths" margin note="Characters in a row, and how many rows have so many.">
-          <table>
-            <tbody>
-              {lengths.rows.map((rows, i) => (
-                <tr key={i}>
-                  <td class="num soft">
-                    {compact(lengths.edges[i]!)} to {compact(lengths.edges[i + 1]!)}
-                  </td>
-                  <td class="num">{count(rows)}</td>
-                  <td style={{ width: "18rem", verticalAlign: "middle" }}>
-                    <Bar share={rows / Math.max(...lengths.rows)} tint={6} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Histogram of={lengths} />
         </Part>
       )}
     </>
+  );
+}
+
+const HEIGHT = 110;
+
+function Histogram({ of: { edges, rows } }: { of: NonNullable<RowsOverview["lengths"]> }) {
+  const most = Math.max(...rows);
+  const width = 100 / rows.length;
+  return (
+    <figure class="histogram">
+      <svg
+        viewBox={`0 0 100 ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={rows
+          .map((many, i) => `${compact(edges[i]!)} to ${compact(edges[i + 1]!)}: ${many}`)
+          .join("; ")}
+      >
+        {rows.map((many, i) => (
+          <rect
+            key={i}
+            x={i * width + width * 0.06}
+            width={width * 0.88}
+            y={HEIGHT * (1 - many / most)}
+            height={(HEIGHT * many) / most}
+          >
+            <title>{`${compact(edges[i]!)} to ${compact(edges[i + 1]!)} characters: ${count(many)} rows`}</title>
+          </rect>
+        ))}
+      </svg>
+      <figcaption>
+        <span>{compact(edges[0]!)}</span>
+        <span>{compact(edges[edges.length >> 1]!)}</span>
+        <span>{compact(edges.at(-1)!)} characters</span>
+      </figcaption>
+    </figure>
   );
 }

@@ -151,7 +151,7 @@ export function Bar({ share, tint = 1 }: { share: number; tint?: number }) {
   const width = `${(Math.min(1, Math.max(0, share)) * 100).toFixed(2)}%`;
   return (
     <span class={`bar t${tint}`} aria-hidden="true">
-      <i style={{ width }} />
+      {share > 0 && <i style={{ width }} />}
     </span>
   );
 }

@@ -1,8 +1,9 @@
-import { useState } from "preact/hooks";
-import type { RowSide, RowView } from "../api.ts";
+import type { RowView } from "../api.ts";
 import { useKept } from "../hooks.ts";
 import { Failure, Note } from "./blocks.tsx";
+import { PairText } from "./pair-text.tsx";
 import { TokenLegend, TokenStrip } from "./token-strip.tsx";
+import { Turns } from "./turns.tsx";
 
 /** A row as text, as tokens with their labels, or as it stands in the file. */
 export function RowPanel({ row }: { row: RowView }) {
@@ -50,6 +51,10 @@ export function RowPanel({ row }: { row: RowView }) {
 
 function Sides({ row, tokens }: { row: RowView; tokens: boolean }) {
   const one = row.sides.length === 1;
+  const [chosen, rejected] = row.sides;
+  if (!tokens && chosen?.name === "chosen" && rejected?.name === "rejected" && row.problem === null) {
+    return <PairText chosen={chosen} rejected={rejected} />;
+  }
   return (
     <>
       {tokens && <TokenLegend />}
@@ -71,26 +76,6 @@ function Sides({ row, tokens }: { row: RowView; tokens: boolean }) {
           </section>
         ))}
       </div>
-    </>
-  );
-}
-
-export function Turns({ side }: { side: Pick<RowSide, "messages"> }) {
-  const [all, setAll] = useState(false);
-  const shown = all ? side.messages : side.messages.slice(0, 40);
-  return (
-    <>
-      {shown.map(({ role, content }, i) => (
-        <div key={i} class={`turn ${role}`}>
-          <h3>{role}</h3>
-          <p>{content === "" ? <span class="soft">(empty)</span> : content}</p>
-        </div>
-      ))}
-      {shown.length < side.messages.length && (
-        <button type="button" onClick={() => setAll(true)}>
-          {side.messages.length - shown.length} more turns
-        </button>
-      )}
     </>
   );
 }
