@@ -185,6 +185,8 @@ export interface RowView {
   /** The row as it stands in the file. */
   raw: string;
   problem: ApiError["error"] | null;
+  /** Of a mixture's row: the raw row it was made of. */
+  origin?: string | null;
 }
 
 export interface RowSide {

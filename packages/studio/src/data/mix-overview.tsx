@@ -65,7 +65,13 @@ export function MixOverview({ id }: { id: string }) {
           ))}
           {mix.files.map(({ name, rows, bytes: size, sha256 }) => (
             <>
-              <dt>{name}</dt>
+              <dt>
+                {/\.jsonl$/.test(name) ? (
+                  <a href={link("data", `${id}/${name}`, { tab: "rows" })}>{name}</a>
+                ) : (
+                  name
+                )}
+              </dt>
               <dd>
                 {count(rows)} rows, {bytes(size)} <small class="mono soft">{sha256.slice(0, 16)}</small>
               </dd>

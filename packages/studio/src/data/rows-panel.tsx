@@ -206,6 +206,7 @@ function DataRow({
           {[value.dataset, value.id, value.kind === "pairs" ? "a pair" : ""].filter(Boolean).join(" · ")}
         </p>
       )}
+      {value?.origin && <p class="soft">made of {value.origin}</p>}
       <div class="fields">
         <label>
           Tokens of

@@ -9,10 +9,12 @@ import { idOf, wholeNumber } from "../query.js";
 import { firstRowKind } from "../rows/first-row-kind.js";
 import { Keep } from "../rows/keep.js";
 import { preview, rowView } from "../rows/row-view.js";
+import { rowsOf } from "../rows/rows-of.js";
 import { stemOf, tokenizerFolder } from "../runs/step.js";
 import { askSql } from "./ask-sql.js";
 import { mixDetail } from "./detail.js";
 import { RowLists, type RowsQuestion } from "./list-rows.js";
+import { originOf } from "./origin.js";
 import { rowsOverview } from "./overview.js";
 import { RowTable } from "./row-table.js";
 
@@ -24,27 +26,17 @@ export function dataRoutes(studio: StudioContext): Hono {
   const routes = new Hono();
   const tables = new Keep<RowLists>(6);
 
-  /** The file of rows behind an id, with the mixture it belongs to. */
-  const rowsOf = (id: string): { file: string; lists: RowLists } => {
-    const path = studio.roots.pathOf(id);
-    if (path === undefined)
-      throw new NotFound(`there is no "${id}" in the folders that the Studio was opened on.`);
-    const isMix = statSync(path).isDirectory();
-    const file = isMix ? studio.fileIn(path, "train.jsonl") : path;
-    if (file === undefined || !/\.jsonl(\.gz)?$/.test(file))
-      throw new NotFound(`"${id}" is not a file of rows.`);
+  const listsOf = (id: string): { file: string; lists: RowLists } => {
+    const { file, lineage } = rowsOf(studio, id);
     const { size, mtimeMs } = statSync(file);
-    const lineage = isMix ? studio.fileIn(path, "lineage.parquet") : undefined;
-    return {
-      file,
-      lists: tables.get(`${file} ${size} ${mtimeMs}`, () => new RowLists(new RowTable(file, lineage))),
-    };
+    const key = `${file} ${size} ${mtimeMs}`;
+    return { file, lists: tables.get(key, () => new RowLists(new RowTable(file, lineage))) };
   };
 
   routes.get("/:id", (context) => context.json(mixDetail(studio.folder(idOf(context)), idOf(context))));
 
   routes.get("/:id/overview", async (context) => {
-    const { file, lists } = rowsOf(idOf(context));
+    const { file, lists } = listsOf(idOf(context));
     const { table } = lists;
     const kind = firstRowKind(file);
     if (table.state.kind !== "ready") await Promise.race([table.ready, pause(300)]);
@@ -60,7 +52,7 @@ export function dataRoutes(studio: StudioContext): Hono {
 
   routes.get("/:id/rows", async (context) => {
     const started = performance.now();
-    const { file, lists } = rowsOf(idOf(context));
+    const { file, lists } = listsOf(idOf(context));
     const question: RowsQuestion = {
       dataset: context.req.query("dataset") ?? "",
       words: (context.req.query("words") ?? "").slice(0, 500),
@@ -121,7 +113,7 @@ export function dataRoutes(studio: StudioContext): Hono {
   };
 
   routes.get("/:id/rows/:place", async (context) => {
-    const { file } = rowsOf(idOf(context));
+    const { file, lists } = listsOf(idOf(context));
     const place = Number(context.req.param("place"));
     const text = (await studio.rowFile(file)).row(place);
     if (text === undefined) throw new NotFound(`the file has no row ${place + 1}.`);
@@ -131,19 +123,18 @@ export function dataRoutes(studio: StudioContext): Hono {
         ? undefined
         : await studio.tokenizer(tokenizerFolder(studio, studio.folder(model)));
     const most = wholeNumber(context, "maxSeqLen", 0, [0, 1e6]);
-    return context.json(
-      await rowView(
-        text,
-        { file, stem: stemOf(file), place },
-        tokenizer,
-        most > 0 ? { maxSeqLen: most } : {},
-      ),
+    const view = await rowView(
+      text,
+      { file, stem: stemOf(file), place },
+      tokenizer,
+      most > 0 ? { maxSeqLen: most } : {},
     );
+    return context.json({ ...view, origin: await originOf(lists.table, place) });
   });
 
   routes.post("/:id/sql", async (context) => {
     const { sql } = Sql.parse(await context.req.json());
-    return context.json(await askSql(rowsOf(idOf(context)).lists.table, sql));
+    return context.json(await askSql(listsOf(idOf(context)).lists.table, sql));
   });
 
   routes.get("/:id/report.html", async (context) => {

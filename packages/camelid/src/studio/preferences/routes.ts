@@ -4,7 +4,7 @@ import type { Answerer } from "../answers/answerer.js";
 import { Decoding, lines, Messages } from "../answers/routes.js";
 import type { VotesReply } from "../api.js";
 import type { StudioContext } from "../context.js";
-import { NotFound } from "../failures.js";
+import { rowsOf } from "../rows/rows-of.js";
 import { tokenizerFolder } from "../runs/step.js";
 import { Arena } from "./arena.js";
 import { exportPairs, pairOfVote } from "./export-pairs.js";
@@ -40,10 +40,7 @@ export function preferenceRoutes(studio: StudioContext, answerer: Answerer): Hon
   });
 
   routes.get("/prompt", async (context) => {
-    const id = context.req.query("data") ?? "";
-    const path = studio.roots.pathOf(id);
-    const rows = path === undefined ? undefined : (studio.fileIn(path, "train.jsonl") ?? path);
-    if (rows === undefined) throw new NotFound(`there is no data "${id}".`);
+    const { file: rows } = rowsOf(studio, context.req.query("data") ?? "");
     return context.json(randomPrompt(await studio.rowFile(rows)));
   });
 
