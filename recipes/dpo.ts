@@ -12,7 +12,6 @@
 import { span } from "@camelid/torch";
 import {
   accumulateDpo,
-  adamw,
   adaptersOffReference,
   aloneInTheWorld,
   announceChecks,
@@ -26,6 +25,7 @@ import {
   describeLeftOut,
   describePairs,
   describePlan,
+  distributedAdamw,
   effectiveChatTemplate,
   evalTaskKnobs,
   evaluatePairs,
@@ -118,6 +118,7 @@ export const settings = z.strictObject({
   maxGradNorm: knobs.maxGradNorm,
   optimizer: knobs.optimizer,
   optimizerInBackward: knobs.optimizerInBackward,
+  shard: knobs.shard,
   precision: knobs.precision,
   device: knobs.device,
   threads: knobs.threads,
@@ -187,7 +188,8 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     weights: weightsHash(trained.parameters),
   }));
   const tasks = await watchTasks(settings, model, tokenizer, trained.parameters, context);
-  using optimizer = adamw(trained.parameters, { ...settings, masterWeights: machine.masterWeights });
+  const { masterWeights } = machine;
+  using optimizer = distributedAdamw(trained.parameters, { ...settings, masterWeights }, world);
   restore(start, optimizer);
 
   // 5. Train. The seed and the step alone decide which pairs come; how they are split and packed changes nothing.
@@ -232,7 +234,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
     const lr = learningRate(step);
     rounding?.remember();
     seedDropout(step, settings, world);
-    optimizer.begin(lr);
+    optimizer.begin(lr, batches.length);
     const scale = 1 / pairs.length; // mean over the whole step
     const accumulate = (batch: PairRow[]): void =>
       accumulateDpo(model, batch, reference!, scale, settings, meter);
@@ -240,8 +242,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       accumulate(batch);
       await nextTurn(); // lets Ctrl+C through
     }
-    world.sumGradients(trained.parameters.values());
-    using gradNorm = optimizer.update(lr, settings.maxGradNorm);
+    using gradNorm = optimizer.update(lr, settings.maxGradNorm); // on the gradients of all ranks together
 
     const tokens = pairs.reduce((sum, pair) => sum + pairTokens(pair, settings), 0);
     span("log", () => {

@@ -7,7 +7,6 @@
 import { span } from "@camelid/torch";
 import {
   accumulateSft,
-  adamw,
   aloneInTheWorld,
   announceChecks,
   announceStart,
@@ -16,6 +15,7 @@ import {
   checkVocabulary,
   describePlan,
   describeRows,
+  distributedAdamw,
   effectiveChatTemplate,
   evalTaskKnobs,
   findStart,
@@ -85,6 +85,7 @@ export const settings = z.strictObject({
   maxGradNorm: knobs.maxGradNorm,
   optimizer: knobs.optimizer,
   optimizerInBackward: knobs.optimizerInBackward,
+  shard: knobs.shard,
   lossReduction: knobs.lossReduction,
   lora: loraKnobs.nullable().default(null),
   quantize: quantizeKnobs.nullable().default(null),
@@ -138,7 +139,8 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     weights: weightsHash(parameters),
   }));
   const tasks = await watchTasks(settings, model, tokenizer, parameters, context);
-  using optimizer = adamw(parameters, { ...settings, masterWeights: machine.masterWeights });
+  const { masterWeights } = machine;
+  using optimizer = distributedAdamw(parameters, { ...settings, masterWeights }, world);
   restore(start, optimizer);
 
   // 4. Train. The seed and the step alone decide which rows come; how they are split and packed changes nothing.
@@ -191,14 +193,13 @@ export async function run(settings: SftSettings, context: RecipeContext): Promis
     const lr = learningRate(step);
     rounding?.remember();
     seedDropout(step, settings, world);
-    optimizer.begin(lr);
+    optimizer.begin(lr, batches.length);
     const accumulate = (i: number): void => accumulateSft(model, batches[i]!, scales[i]!, meter);
     for (const i of batches.keys()) {
       accumulate(i);
       await nextTurn(); // lets Ctrl+C through
     }
-    world.sumGradients(parameters.values());
-    using gradNorm = optimizer.update(lr, settings.maxGradNorm);
+    using gradNorm = optimizer.update(lr, settings.maxGradNorm); // on the gradients of all ranks together
 
     const tokens = rows.reduce((sum, row) => sum + row.inputIds.length, 0);
     span("log", () => {

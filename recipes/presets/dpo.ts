@@ -37,6 +37,7 @@ export function tulu2Dpo(): DpoPreset {
     maxGradNorm: 1,
     optimizer: "adamw",
     optimizerInBackward: false,
+    shard: "none",
     precision: "bf16-mixed",
     device: "auto",
     threads: null,

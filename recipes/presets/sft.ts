@@ -35,6 +35,7 @@ export function tulu2(): SftPreset {
     maxGradNorm: 1,
     optimizer: "adamw",
     optimizerInBackward: false,
+    shard: "none",
     lossReduction: "token-mean",
     lora: null,
     quantize: null,

@@ -133,6 +133,7 @@ export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
 export { clipGradNorm } from "./train/optim/clip.js";
+export { distributedAdamw, type Shard } from "./train/optim/distributed-adamw.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
 export { UpdateMonitor } from "./train/optim/update-monitor.js";
 export { evaluatePairs } from "./train/pair-eval.js";

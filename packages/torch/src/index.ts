@@ -62,9 +62,9 @@ export {
   synchronize,
 } from "./runtime.js";
 // Files
-export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.js";
+export { readSafetensors, type SafetensorsFile, safetensorsEntry, writeSafetensors } from "./safetensors.js";
 export { SAFETENSORS_DTYPES, type SafetensorsDType, type SafetensorsHeader } from "./safetensors-format.js";
 export { readSafetensorsHeader } from "./safetensors-reader.js";
 export { type SafetensorsEntry, writeSafetensorsFile } from "./safetensors-writer.js";
-export { TensorScope } from "./scope.js";
+export { outsideScopes, TensorScope } from "./scope.js";
 export { Tensor, tensorScope } from "./tensor.js";

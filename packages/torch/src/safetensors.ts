@@ -4,7 +4,7 @@ import { SafetensorsError } from "./errors.js";
 import { native } from "./native.js";
 import { SAFETENSORS_DTYPES, type SafetensorsDType } from "./safetensors-format.js";
 import { readSafetensorsHeader } from "./safetensors-reader.js";
-import { writeSafetensorsFile } from "./safetensors-writer.js";
+import { type SafetensorsEntry, writeSafetensorsFile } from "./safetensors-writer.js";
 import type { Tensor } from "./tensor.js";
 import { wrap } from "./wrap.js";
 
@@ -59,13 +59,23 @@ export function writeSafetensors(
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Record<string, string> = {},
 ): void {
-  const entries = [...tensors].map(([name, tensor]) => ({
+  const entries = [...tensors].map(([name, tensor]) => safetensorsEntry(name, tensor));
+  writeSafetensorsFile(path, entries, metadata);
+}
+
+/**
+ * A tensor for `writeSafetensorsFile`, or something that gets its bytes when they are asked for.
+ */
+export function safetensorsEntry(
+  name: string,
+  tensor: Pick<Tensor, "dtype" | "shape" | "toBytes">,
+): SafetensorsEntry {
+  return {
     name,
     dtype: formatDType(tensor.dtype),
     shape: [...tensor.shape],
     bytes: () => tensor.toBytes(),
-  }));
-  writeSafetensorsFile(path, entries, metadata);
+  };
 }
 
 function formatDType(dtype: DType): SafetensorsDType {

@@ -184,3 +184,16 @@ test("a training loop ends with the tensors and bytes it began with", () => {
   expect(after.liveBytes).toBe(before.liveBytes);
   expect(after.reservedBytes).toBe(before.reservedBytes);
 });
+
+test("what is made outside of all scopes outlives them, and is the caller's to free", () => {
+  const before = torch.memoryStats().liveTensors;
+  const kept = torch.tensorScope(() => {
+    using _ = torch.tensorScope();
+    const made = torch.outsideScopes(() => torch.tensorScope(() => torch.ones([4]).mul(2)));
+    torch.ones([2]); // freed as before
+    return { made: [made] };
+  }).made[0]!;
+  expect(kept.toArray()).toEqual([2, 2, 2, 2]);
+  kept.dispose();
+  expect(torch.memoryStats().liveTensors).toBe(before);
+});

@@ -67,6 +67,17 @@ export class TensorScope implements Disposable {
   }
 }
 
+/** Runs `body` as if no scope were open: what it makes and does not free in scopes of its own belongs to the caller, to dispose by hand. */
+export function outsideScopes<T>(body: () => T): T {
+  const before = top;
+  top = undefined;
+  try {
+    return body();
+  } finally {
+    top = before;
+  }
+}
+
 let handles = new Int32Array(1024);
 
 /** One native call for all of them. */

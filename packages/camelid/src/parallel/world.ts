@@ -2,17 +2,16 @@
 import type { ProcessGroup, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { TrainingError } from "../errors.js";
-import { sumGradients } from "./gradient-sum.js";
 import { type RankInfo, rankFromEnvironment } from "./ranks.js";
 import { shareOut } from "./share.js";
 
 export interface World extends Disposable, RankInfo {
   /** Rank 0: the one that writes files and speaks. */
   readonly isMain: boolean;
+  /** What the ranks send each other; undefined in a world of one. */
+  readonly group: ProcessGroup | undefined;
   /** The part of a step's micro-batches that this rank computes; in a world of one, all. */
   share<T>(batches: readonly T[], cost: (batch: T) => number): T[];
-  /** Every parameter's gradient becomes the sum over all ranks. */
-  sumGradients(parameters: Iterable<Tensor>): void;
   /** In place, over all ranks. */
   sum(tensor: Tensor): void;
   /** The sums over all ranks, exact to float64. */
@@ -21,6 +20,8 @@ export interface World extends Disposable, RankInfo {
   any(here: boolean): boolean;
   /** Rank 0 works first, the others after it: they find what it left. */
   mainFirst<T>(work: () => Promise<T>): Promise<T>;
+  /** Short texts of all ranks, in their order. */
+  exchange(text: string): string[];
   /** @throws {TrainingError} `ERR_RANKS_DIFFER` naming what is not the same on every rank */
   checkSame(facts: () => Readonly<Record<string, string>>): void;
   /** Tells the other ranks why this one ends. */
@@ -57,12 +58,13 @@ export function aloneInTheWorld(info: RankInfo = rankFromEnvironment({})): World
   return {
     ...info,
     isMain: true,
+    group: undefined,
     share: (batches) => [...batches],
-    sumGradients() {},
     sum() {},
     sumNumbers: (numbers) => [...numbers],
     any: (here) => here,
     mainFirst: (work) => work(),
+    exchange: (text) => [text],
     checkSame() {},
     reportFailure() {},
     [Symbol.dispose]() {},
@@ -73,6 +75,7 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
   const isMain = info.rank === 0;
   let turns = 0;
   const sum = (tensor: Tensor): void => group.allReduce(tensor).wait();
+  const exchange = (text: string): string[] => group.exchange(`texts-${turns++}`, text);
   const barrier = (): void => {
     using _ = torch.tensorScope();
     sum(torch.zeros([1]));
@@ -80,11 +83,11 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
   return {
     ...info,
     isMain,
+    group,
     share(batches, cost) {
       const places = shareOut(batches.map(cost), info.size)[info.rank]!;
       return places.map((place) => batches[place]!);
     },
-    sumGradients: (parameters) => sumGradients(group, parameters),
     sum,
     sumNumbers(numbers) {
       using _ = torch.tensorScope();
@@ -106,9 +109,10 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
         if (isMain) barrier();
       }
     },
+    exchange,
     checkSame(gather) {
       const facts = gather();
-      const all = group.exchange(`same-${turns++}`, JSON.stringify(facts));
+      const all = exchange(JSON.stringify(facts));
       const others = all.map((text) => JSON.parse(text) as Record<string, string>);
       for (const [name, here] of Object.entries(facts)) {
         const rank = others.findIndex((other) => other[name] !== here);

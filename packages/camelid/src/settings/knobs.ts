@@ -137,6 +137,11 @@ export const knobs = {
     group: optimizer,
     alsoKnownAs: ["optimizer_in_bwd", "fused_backward", "optimizer_in_backward"],
   }),
+  shard: knob(z.enum(["none", "optimizer", "gradients"]).default("none"), {
+    help: "What several processes keep a part of each, instead of all: nothing, the optimizer's state (ZeRO-1), or gradients too (ZeRO-2); same numbers, less memory.",
+    group: optimizer,
+    alsoKnownAs: ["zero_stage", "zero", "sharding", "fsdp", "deepspeed", "sharding_strategy"],
+  }),
   lossReduction: knob(z.enum(["token-mean", "microbatch-mean"]).default("token-mean"), {
     help: "Loss per trained token of the whole step, or (as the original code) the mean of each micro-batch's mean.",
     group: optimizer,

@@ -21,7 +21,7 @@ export interface TrainingState {
   recipe: string;
   settings: { seed: number; keepCheckpoints: number | null };
   environment: CheckpointManifest["environment"];
-  world?: { size: number };
+  world?: { size: number; isMain: boolean };
   data: CheckpointManifest["data"];
   plan: { sequencesPerStep: number };
 }
@@ -37,12 +37,14 @@ export function isDue(step: number, every: number | null): boolean {
  */
 export async function saveCheckpoint(run: Run, step: number, state: TrainingState): Promise<void> {
   const { optimizer, settings, environment } = state;
+  // Of several ranks the main one writes, and the others give it what they hold of the optimizer's state.
+  if (state.world?.isMain === false) return optimizer.saveState(undefined);
   const rowsPerStep = state.plan.sequencesPerStep;
   const name = checkpointName(step);
   let sizeBytes = 0;
   await run.writeFolder(name, async (folder) => {
     state.save(folder);
-    torch.writeSafetensors(join(folder, OPTIMIZER), optimizer.state());
+    optimizer.saveState((entries) => torch.writeSafetensorsFile(join(folder, OPTIMIZER), entries));
     saveRandomState(join(folder, RANDOM), String(environment.device));
     sizeBytes = await writeManifest(folder, {
       step,
@@ -65,7 +67,7 @@ export async function saveCheckpoint(run: Run, step: number, state: TrainingStat
 export function restoreCheckpoint(folder: string, optimizer: Adamw): void {
   using _ = torch.tensorScope();
   const { tensors } = torch.readSafetensors(join(folder, OPTIMIZER));
-  const wanted = optimizer.state();
+  const wanted = optimizer.layout();
   const misfit = [...wanted].find(([name, { shape }]) => tensors.get(name)?.shape.join() !== shape.join());
   if (misfit !== undefined || tensors.size !== wanted.size) {
     throw new CheckpointError("ERR_CHECKPOINT_STATE", "the optimizer state is that of other parameters.", {

@@ -19,7 +19,7 @@ const FREE = new Set(
 );
 
 /** The same step in exact arithmetic, summed in another order. */
-const ROUNDING = new Set(["threads", "device", "packing", "sharePrompts", "reference"]);
+const ROUNDING = new Set(["threads", "device", "shard", "packing", "sharePrompts", "reference"]);
 
 /** How a step's rows are cut into micro-batches; free as long as the step keeps its rows. */
 const SPLIT = new Set(["microBatchSize", "gradAccumSteps"]);

@@ -29,6 +29,8 @@ export function watchRounding(
   run: Run,
 ): RoundingWatch | undefined {
   if (settings.precision !== "bf16") return undefined;
+  // Of several ranks, one that updates no weight itself has nothing to look at.
+  if (optimizer.state().size === 0) return undefined;
   const monitor = new UpdateMonitor(parameters, optimizer);
   let warned = false;
   return {

@@ -2,7 +2,7 @@
  * AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101). Checked against torch.optim.AdamW in tests/parity; its
  * 8-bit moments against a plain reference beside this file.
  */
-import type { Tensor } from "@camelid/torch";
+import type { DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { SettingsError, TrainingError } from "../../errors.js";
 import { clipGradNorm } from "./clip.js";
@@ -24,6 +24,8 @@ export interface AdamwSettings {
    * parameters become rounded copies of the masters.
    */
   masterWeights?: boolean;
+  /** In place, over all processes, when each updates other parameters: their squared gradient norms. */
+  sumSquares?: (squares: Tensor) => void;
   /** Which parameters decay; matrices only when left out, as Hugging Face's Trainer does. */
   decays?: (name: string, parameter: Tensor) => boolean;
 }
@@ -31,23 +33,38 @@ export interface AdamwSettings {
 export interface Adamw extends Disposable {
   /** Largest number of updates done. */
   readonly step: number;
-  /** To be called before the passes of a step: with `optimizerInBackward` they update the parameters. */
-  begin(learningRate: number): void;
+  /**
+   * To be called before the passes of a step: with `optimizerInBackward` they update the parameters.
+   * @param passes backward passes that this process will do in the step (1); of several processes each may have another number
+   */
+  begin(learningRate: number, passes?: number): void;
   /**
    * Ends a step: clips, updates every parameter that has a gradient, and clears the gradients. A norm that is not finite
    * changes no weight: what led to it can then still be looked for. (In the backward pass each parameter has its own norm.)
    * @returns gradient norm before clipping, scalar
    */
   update(learningRate: number, maxGradNorm: number | null): Tensor;
-  /** Everything that continuing needs, by name: moments, masters, step. */
+  /** What this process holds of all that continuing needs, by name: moments, masters, step. */
   state(): Map<string, Tensor>;
+  /** What all processes hold together. */
+  layout(): ReadonlyMap<string, StateLayout>;
+  /**
+   * Gives `write` everything, tensor by tensor as it asks for their bytes. Of several processes all must call it at the same
+   * time, and the main one alone gives a `write`.
+   */
+  saveState(write: ((state: readonly torch.SafetensorsEntry[]) => void) | undefined): void;
   /**
    * Sets the fp32 masters, where there are any, from weights of more precision than the parameters have. Names that have no
    * master are passed over; every tensor given is disposed.
    */
   setMasters(weights: Iterable<readonly [string, Tensor]>): void;
-  /** Takes over what `state` returned in another process. */
+  /** Takes over what `state` returned in another process; names of other processes' parts are passed over. */
   loadState(state: ReadonlyMap<string, Tensor>): void;
+}
+
+export interface StateLayout {
+  shape: readonly number[];
+  dtype: DType;
 }
 
 interface Slot extends MomentSlot {
@@ -91,7 +108,7 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
       return torch.tensorScope(() => {
         const active = slots.filter(({ parameter }) => parameter.grad !== undefined);
         const gradients = active.map(({ parameter }) => parameter.grad!);
-        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm));
+        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm, settings.sumSquares));
         torch.span("optimizer", () => updateSlots(active, learningRate, norm));
         return norm;
       });
@@ -104,6 +121,12 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
         if (weight !== parameter) state.set(`master.${name}`, weight);
       }
       return state;
+    },
+    layout() {
+      return this.state();
+    },
+    saveState(write) {
+      write?.([...this.state()].map(([name, tensor]) => torch.safetensorsEntry(name, tensor)));
     },
     setMasters(weights) {
       const masters = new Map(
@@ -119,7 +142,7 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
       torch.noGrad(() => {
         for (const [name, tensor] of this.state()) tensor.copy_(state.get(name)!);
       });
-      steps = Math.max(0, ...slots.map(({ step }) => step.item()));
+      steps = Math.max(0, ...[...state].map(([name, step]) => (name.startsWith("step.") ? step.item() : 0)));
     },
     [Symbol.dispose]() {
       inBackward?.[Symbol.dispose]();

@@ -1,0 +1,86 @@
+/** Parameters in flat stretches of memory, so that many small ones make one message. */
+import type { Tensor } from "@camelid/torch";
+import * as torch from "@camelid/torch";
+import { shareOut } from "./share.js";
+
+export interface Bucket {
+  readonly members: readonly Tensor[];
+  /** The rank that has them; undefined when all do. */
+  readonly owner: number | undefined;
+}
+
+/** Bytes of one message. Large enough for full bandwidth, small enough that copying overlaps with sending. */
+const BUCKET_BYTES = 25 * 2 ** 20;
+
+/** Members begin at multiples of so many elements, where kernels like memory to begin. */
+const ALIGNMENT = 64;
+
+/** Which rank keeps what of whole parameters: the largest first, each to the rank that has the least. */
+export function ownersOf(parameters: readonly Tensor[], ranks: number): Map<Tensor, number> {
+  const shares = shareOut(
+    parameters.map(({ sizeBytes }) => sizeBytes),
+    ranks,
+  );
+  return new Map(
+    shares.flatMap((places, rank) => places.map((place) => [parameters[place]!, rank] as const)),
+  );
+}
+
+/** Parameters of one owner and dtype together, up to the size of a message; in the order in which buckets become complete. */
+export function bucketsOf(parameters: readonly Tensor[], owners?: ReadonlyMap<Tensor, number>): Bucket[] {
+  const all: { members: Tensor[]; owner: number | undefined; last: number }[] = [];
+  const open = new Map<string, { members: Tensor[]; last: number; bytes: number }>();
+  for (const [place, parameter] of parameters.entries()) {
+    const owner = owners?.get(parameter);
+    const key = `${owner} ${parameter.dtype}`;
+    let bucket = open.get(key);
+    if (bucket === undefined || bucket.bytes + parameter.sizeBytes > BUCKET_BYTES) {
+      const started = { members: [], owner, last: place, bytes: 0 };
+      all.push(started);
+      open.set(key, started);
+      bucket = started;
+    }
+    bucket.members.push(parameter);
+    bucket.last = place;
+    bucket.bytes += parameter.sizeBytes;
+  }
+  return all.sort((a, b) => a.last - b.last).map(({ members, owner }) => ({ members, owner }));
+}
+
+/**
+ * What belongs to each member, end to end, in new memory (of a single member: its own memory).
+ * @param part of a member's shape; undefined counts as zeros
+ * @returns [elements], outside of all scopes
+ */
+export function flatBucket({ members }: Bucket, part: (member: Tensor) => Tensor | undefined): Tensor {
+  return torch.outsideScopes(() =>
+    torch.noGrad(() =>
+      torch.tensorScope(() => {
+        const pieces = members.flatMap((member) => {
+          const { numel, dtype, device } = member;
+          const given = part(member);
+          const padding = members.length === 1 ? 0 : padded(numel) - numel;
+          return [
+            given === undefined
+              ? torch.zeros([numel], { dtype, device })
+              : given.detach().reshape([-1]).to({ dtype }),
+            ...(padding > 0 ? [torch.zeros([padding], { dtype, device })] : []),
+          ];
+        });
+        return pieces.length === 1 ? pieces[0]! : torch.cat(pieces);
+      }),
+    ),
+  );
+}
+
+/** The members' parts of a flat bucket, in their shapes: views in the current scope. */
+export function cutBucket({ members }: Bucket, flat: Tensor): [member: Tensor, part: Tensor][] {
+  let at = 0;
+  return members.map((member) => {
+    const part = flat.narrow(0, at, member.numel).view(member.shape);
+    at += padded(member.numel);
+    return [member, part];
+  });
+}
+
+const padded = (numel: number): number => Math.ceil(numel / ALIGNMENT) * ALIGNMENT;
