@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import type { SeriesReply } from "../api.ts";
 import { percent } from "../format.ts";
-import { Chart, type Line } from "../parts/chart.tsx";
+import { Chart } from "../parts/chart.tsx";
+import type { Line } from "../parts/chart-plot.ts";
 import { CurveControls } from "./curve-controls.tsx";
 import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
 

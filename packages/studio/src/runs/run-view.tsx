@@ -100,7 +100,10 @@ function Actions({ run, reload }: { run: RunDetail; reload: () => void }) {
         </button>
       )}
       {run.canResume && (
-        <a class="button main" href={link("train", "", { resume: id })}>
+        <a
+          class={`button${run.summary.status === "failed" ? "" : " main"}`}
+          href={link("train", "", { resume: id })}
+        >
           Resume
         </a>
       )}

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, part, type SeriesReply } from "../api.ts";
 import { useEvery } from "../hooks.ts";
-import type { Line } from "../parts/chart.tsx";
+import type { Line } from "../parts/chart-plot.ts";
 
 export interface Window {
   /** Undefined: all steps. */

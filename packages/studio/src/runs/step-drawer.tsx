@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { get, part, type RowView, type StepDetail } from "../api.ts";
 import { count, number } from "../format.ts";
 import { useLoad } from "../hooks.ts";
@@ -106,8 +107,11 @@ function RunRow({ id, place }: { id: string; place: number }) {
   const { value, error } = useLoad(`row ${id} ${place}`, (signal) =>
     get<RowView>(`runs/${part(id)}/rows/${place}`, {}, signal),
   );
+  const section = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another row is another place to look at
+  useEffect(() => section.current?.scrollIntoView({ block: "start" }), [place, value !== undefined]);
   return (
-    <section aria-label={`Row ${place + 1}`} style={{ marginTop: "1.4rem" }}>
+    <section ref={section} aria-label={`Row ${place + 1}`} style={{ marginTop: "1.4rem" }}>
       <h3>
         Row {count(place + 1)}
         {value && <small>{`${value.dataset} · ${value.id}`}</small>}
