@@ -1,7 +1,5 @@
 /** The command line for tests: in this process where its behaviour is the point, and the built program where the process is. */
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import * as torch from "@camelid/torch";
 import { expect } from "vitest";
 import { command as doctor } from "../../packages/camelid/src/cli/commands/doctor.js";
@@ -10,12 +8,9 @@ import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js"
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
 import * as dpoRecipe from "../../recipes/dpo.js";
 import * as sftRecipe from "../../recipes/sft.js";
+import type { Outcome } from "./built-camelid.js";
 
-export interface Outcome {
-  code: number;
-  out: string;
-  err: string;
-}
+export { builtCamelid, builtProgram, type Outcome } from "./built-camelid.js";
 
 /** Verbs of the build, but for the recipes: they are taken from the sources like everything else in this process. */
 const sources: readonly Verb[] = verbs.map((verb) => {
@@ -48,23 +43,6 @@ export async function camelid(...words: string[]): Promise<Outcome> {
     stderr.write = writeErr;
     process.exitCode = undefined;
   }
-}
-
-export const builtProgram = fileURLToPath(
-  new URL("../../packages/camelid/dist/cli/main.js", import.meta.url),
-);
-
-/** Runs the built program as a user does. */
-export function builtCamelid(...words: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [builtProgram, ...words], (error, out, err) => {
-      resolve({
-        code: typeof error?.code === "number" ? error.code : error === null ? 0 : Number.NaN,
-        out,
-        err,
-      });
-    });
-  });
 }
 
 export function readJsonLines<T>(path: string): T[] {

@@ -4,7 +4,6 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { builtCamelid, expectOneClearError } from "../cli/camelid.js";
 import { writeRun } from "./generated.js";
 import { isBuilt, type StudioProcess, startStudioProcess } from "./studio-process.js";
 
@@ -183,19 +182,6 @@ describe.skipIf(!isBuilt)("the built server (npm run build)", () => {
     const bad = await studio.fetch("/api/answers", { method: "POST", body: "{" });
     expect(bad.status).toBe(400);
     expect((await studio.fetch("/api/catalog")).status).toBe(200);
-  });
-
-  test("a folder that is not there and a port that is taken are told", async () => {
-    expectOneClearError(await builtCamelid("studio", join(folder, "nowhere"), "--no-open"), {
-      code: "ERR_STUDIO_ROOT",
-      says: /no such folder/,
-      where: /nowhere/,
-    });
-    const { port } = new URL(studio.origin);
-    expectOneClearError(await builtCamelid("studio", root, "--no-open", "--port", port), {
-      code: "ERR_STUDIO_PORT",
-      says: /EADDRINUSE/,
-    });
   });
 
   test("only files of rows are given out, whatever else lies in the folders", async () => {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { builtProgram } from "../cli/camelid.js";
+import { builtProgram } from "../cli/built-camelid.js";
 
 const app = fileURLToPath(new URL("../../packages/studio/dist/index.html", import.meta.url));
 

@@ -1,7 +1,7 @@
 /** A folder as a user of the Studio has it: models, rows, a mixture, runs in every state, evaluations. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { builtCamelid } from "../cli/camelid.js";
+import { builtCamelid } from "../cli/built-camelid.js";
 import { writeTinyModel } from "../tiny-model.js";
 import { writeEval, writeRun } from "./generated.js";
 

@@ -108,7 +108,6 @@ function RunRow({ id, place }: { id: string; place: number }) {
     get<RowView>(`runs/${part(id)}/rows/${place}`, {}, signal),
   );
   const section = useRef<HTMLElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another row is another place to look at
   useEffect(() => section.current?.scrollIntoView({ block: "start" }), [place, value !== undefined]);
   return (
     <section ref={section} aria-label={`Row ${place + 1}`} style={{ marginTop: "1.4rem" }}>
