@@ -9,7 +9,7 @@ export interface Bucket {
   readonly owner: number | undefined;
 }
 
-/** Bytes of one message. Large enough for full bandwidth, small enough that copying overlaps with sending. */
+/** Large enough for full bandwidth, small enough that one is sent while the next is computed. */
 const BUCKET_BYTES = 25 * 2 ** 20;
 
 /** Members begin at multiples of so many elements, where kernels like memory to begin. */
@@ -26,15 +26,22 @@ export function ownersOf(parameters: readonly Tensor[], ranks: number): Map<Tens
   );
 }
 
-/** Parameters of one owner and dtype together, up to the size of a message; in the order in which buckets become complete. */
-export function bucketsOf(parameters: readonly Tensor[], owners?: ReadonlyMap<Tensor, number>): Bucket[] {
+/**
+ * Parameters of one owner and dtype together, in the order in which buckets become complete.
+ * @param bytes of one message
+ */
+export function bucketsOf(
+  parameters: readonly Tensor[],
+  owners?: ReadonlyMap<Tensor, number>,
+  bytes = BUCKET_BYTES,
+): Bucket[] {
   const all: { members: Tensor[]; owner: number | undefined; last: number }[] = [];
   const open = new Map<string, { members: Tensor[]; last: number; bytes: number }>();
   for (const [place, parameter] of parameters.entries()) {
     const owner = owners?.get(parameter);
     const key = `${owner} ${parameter.dtype}`;
     let bucket = open.get(key);
-    if (bucket === undefined || bucket.bytes + parameter.sizeBytes > BUCKET_BYTES) {
+    if (bucket === undefined || bucket.bytes + parameter.sizeBytes > bytes) {
       const started = { members: [], owner, last: place, bytes: 0 };
       all.push(started);
       open.set(key, started);

@@ -12,6 +12,8 @@ export interface GradientSumOptions {
   owners?: ReadonlyMap<Tensor, number>;
   /** Sum after each backward pass, and not once after the last: a gradient is then whole only on its owner. */
   eachPass?: boolean;
+  /** Of one message. */
+  bucketBytes?: number;
 }
 
 /** So many messages whose memory is still needed, where memory is what ranks save. */
@@ -37,13 +39,13 @@ export class GradientSum implements Disposable {
   constructor(
     group: ProcessGroup,
     parameters: readonly Tensor[],
-    { owners, eachPass = false }: GradientSumOptions = {},
+    { owners, eachPass = false, bucketBytes }: GradientSumOptions = {},
   ) {
     this.#group = group;
     this.#parameters = parameters;
     this.#eachPass = eachPass;
     // The last layers' gradients are there first.
-    this.#buckets = bucketsOf([...parameters].reverse(), owners);
+    this.#buckets = bucketsOf([...parameters].reverse(), owners, bucketBytes);
     for (const parameter of parameters) torch.onGradient(parameter, () => this.#onGradient(parameter));
   }
 

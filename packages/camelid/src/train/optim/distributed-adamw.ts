@@ -15,6 +15,12 @@ import { gatherLayout, saveParts } from "./sharded-state.js";
 /** What is split among the ranks. */
 export type Shard = "none" | "optimizer" | "gradients";
 
+export interface DistributedSettings extends AdamwSettings {
+  shard?: Shard;
+  /** Gradients travel in messages of about so many bytes (25 MB). */
+  bucketBytes?: number;
+}
+
 /**
  * The same numbers as `adamw` on one process, but for the order of sums. Between `begin` and `update` every rank does the backward
  * passes of its part of the step; `update` is done on all ranks together. In a world of one it is `adamw`.
@@ -22,24 +28,25 @@ export type Shard = "none" | "optimizer" | "gradients";
  */
 export function distributedAdamw(
   parameters: ReadonlyMap<string, Tensor>,
-  settings: AdamwSettings & { shard?: Shard },
+  settings: DistributedSettings,
   world: World,
 ): Adamw {
   const { group } = world;
   if (group === undefined) return adamw(parameters, settings);
-  const { shard = "none" } = settings;
+  const { shard = "none", bucketBytes } = settings;
+  const message = bucketBytes === undefined ? {} : { bucketBytes };
   const trained = new Map([...parameters].filter(([, { requiresGrad }]) => requiresGrad));
   const tensors = [...trained.values()];
   if (shard === "none") {
-    const sums = new GradientSum(group, tensors);
+    const sums = new GradientSum(group, tensors, message);
     const optimizer = adamw(trained, settings);
     return summing(optimizer, sums, world, trained);
   }
   const owners = ownersOf(tensors, world.size);
-  const sums = new GradientSum(group, tensors, { owners, eachPass: shard === "gradients" });
+  const sums = new GradientSum(group, tensors, { ...message, owners, eachPass: shard === "gradients" });
   const own = new Map([...trained].filter(([, parameter]) => owners.get(parameter) === world.rank));
   const optimizer = adamw(own, { ...settings, sumSquares: world.sum });
-  const buckets = bucketsOf(tensors, owners);
+  const buckets = bucketsOf(tensors, owners, bucketBytes);
   const parts = gatherLayout(optimizer.state(), world);
   const layout = new Map(parts.map((part) => [part.name, part]));
   return {
@@ -61,6 +68,7 @@ function summing(
   /** Once in a run: what lets ranks drift apart does it in the first step. */
   const compare = (what: string, pick: (parameter: Tensor) => Tensor | undefined): void => {
     if (!isFirst) return;
+    using _ = torch.tensorScope();
     const all = [...parameters].map(([name, parameter]) => [`${what} ${name}`, pick(parameter)] as const);
     world.checkSame(() =>
       Object.fromEntries(all.map(([name, tensor]) => [name, tensor === undefined ? "" : bitsOf(tensor)])),
