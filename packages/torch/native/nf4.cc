@@ -75,9 +75,10 @@ std::tuple<at::Tensor, at::Tensor> nf4Quantize(const at::Tensor& values, bool th
     const T* x = input.const_data_ptr<T>();
     uint8_t* codes = packed.mutable_data_ptr<uint8_t>();
     float* maxima = absmax.mutable_data_ptr<float>();
+    const bool pastCaches = count / 2 > kPastCaches && isCacheLine(codes);
     at::parallel_for(0, blocks, kBlocksPerTask, [&](int64_t begin, int64_t end) {
       const int64_t from = begin * kNf4Block, to = std::min(end * kNf4Block, count);
-      nf4QuantizeBlocks(x + from, to - from, codes + from / 2, maxima + begin, throughFp16);
+      nf4QuantizeBlocks(x + from, to - from, codes + from / 2, maxima + begin, throughFp16, pastCaches);
     });
   });
   return {packed, absmax};

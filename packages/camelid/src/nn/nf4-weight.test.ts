@@ -112,6 +112,38 @@ test.each(MATRICES)(
   },
 );
 
+/** A row of blocks for each maximum 1 ... 2 in bf16: every value that is not too small for another code than zero's. */
+const everyBf16 = (scale: number): Tensor => {
+  const words = Array.from({ length: 128 }, (_, digits) => {
+    const maximum = 0x3f80 + digits;
+    const values = Array.from(
+      { length: 2 * 1008 },
+      (_, i) => maximum - (i >> 1) - 8 * (i >> 10) + ((i & 1) << 15),
+    );
+    return Array.from({ length: 32 }, (_, block) => [maximum, ...values.slice(63 * block, 63 * block + 63)]);
+  });
+  const bits = Uint32Array.from(words.flat(2), (word) => word << 16);
+  const values = torch.tensor(new Float32Array(bits.buffer)).view([128, 2048]);
+  return values.mul(scale).to({ dtype: "bfloat16" });
+};
+
+test.each([
+  ["1", 1],
+  ["2^-9", 2 ** -9],
+  ["2^-10, which fp16 rounds", 2 ** -10],
+  ["2^-20", 2 ** -20],
+  ["2^15", 2 ** 15],
+])("every bf16 value beside every maximum, scaled by %s, has the reference's code", (_name, scale) => {
+  using _ = torch.tensorScope();
+  const source = everyBf16(scale);
+  const values = Float32Array.from(source.to({ dtype: "float32" }).toArray());
+  for (const throughFp16 of [false, true]) {
+    const expected = reference(values, source.shape, { throughFp16 });
+    const [packed] = torch.nf4Quantize(source, throughFp16);
+    expect(packed.toTypedArray()).toEqual(expected.packed);
+  }
+});
+
 test("threads and results that go past the caches change nothing", () => {
   using _ = torch.tensorScope();
   const source = random(1500, 4096); // 24 MB in fp32
