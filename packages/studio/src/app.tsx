@@ -38,27 +38,25 @@ export function App() {
         Skip to the page
       </button>
       <Rail current={route.view} catalog={catalog} />
-      {error && catalog === undefined ? (
-        <main class="page">
-          <Failure of={error} />
-        </main>
-      ) : catalog === undefined ? (
-        <main class="page" aria-busy="true" />
-      ) : (
-        <Boundary key={`${route.view} ${route.id}`} name={route.view}>
+      <Boundary key={`${route.view} ${route.id}`} name={route.view}>
+        {route.view === "run" ? (
+          <RunView key={route.id} route={route} />
+        ) : route.view === "compare" ? (
+          <CompareView route={route} />
+        ) : catalog !== undefined ? (
           <View catalog={catalog} route={route} reload={reload} />
-        </Boundary>
-      )}
+        ) : (
+          <main class="page" aria-busy={error === undefined}>
+            {error && <Failure of={error} />}
+          </main>
+        )}
+      </Boundary>
     </div>
   );
 }
 
 function View({ catalog, route, reload }: { catalog: Catalog; route: Route; reload: () => void }) {
   switch (route.view) {
-    case "run":
-      return <RunView key={route.id} route={route} />;
-    case "compare":
-      return <CompareView route={route} />;
     case "data":
       return <DataPages route={route} catalog={catalog} />;
     case "preferences":

@@ -60,7 +60,8 @@ export class StudioContext {
   log(folder: string, budgetMs = FIRST_LOOK_MS): RunLog {
     const path = this.fileIn(folder, "events.jsonl") ?? join(folder, "events.jsonl.missing");
     const log = this.#logs.get(path, () => new RunLog(path));
-    log.update(budgetMs);
+    // What is being read in the background already is shown as far as it is.
+    if (!log.isCatchingUp) log.update(budgetMs);
     log.catchUp();
     return log;
   }

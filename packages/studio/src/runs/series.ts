@@ -47,7 +47,9 @@ export function lineOf(
 ): Line | undefined {
   const series = reply.series[key];
   if (series === undefined) return undefined;
-  const values = series.mean.filter((value) => value !== null).length;
+  // Of a long run the server leaves the means out where a smoothed line stands for them.
+  const plain = series.mean.length > 0 ? series.mean : (series.high ?? []);
+  const values = plain.filter((value) => value !== null).length;
   const sparse = values > 0 && values < 40 && reply.x.length > values * 2;
   const common = {
     name,
@@ -57,10 +59,10 @@ export function lineOf(
     bad: series.bad,
     badCount: series.badCount,
   };
-  if (sparse) return { name, tint, values: series.mean, sparse, bad: series.bad, badCount: series.badCount };
+  if (sparse) return { name, tint, values: plain, sparse, bad: series.bad, badCount: series.badCount };
   return series.smooth === undefined || !smoothed
-    ? { ...common, values: series.mean }
-    : { ...common, values: series.smooth, behind: series.low ? undefined : series.mean };
+    ? { ...common, values: plain }
+    : { ...common, values: series.smooth, behind: series.low ? undefined : plain };
 }
 
 export const SMOOTHING = [0, 10, 50, 200, 1000, 5000];

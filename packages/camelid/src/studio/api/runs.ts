@@ -49,6 +49,7 @@ export interface SeriesReply {
 }
 
 export interface Bucketed {
+  /** Empty where `smooth`, `low` and `high` stand for it. */
   mean: (number | null)[];
   /** Only where buckets hold more than one step. */
   low?: (number | null)[];

@@ -59,8 +59,10 @@ export function bucketed(series: Series, grid: Grid, smoothing: number): Buckete
     }
   }
   const smooth = smoothing >= 2 ? smoothed(series, grid, smoothing) : undefined;
-  const wide = width > 1 ? { low, high } : {};
-  return { mean, peak, ...wide, ...(smooth && { smooth }), bad, badCount };
+  if (width === 1) return { mean, peak, ...(smooth && { smooth }), bad, badCount };
+  // Half of a long run's answer would be means that nobody draws behind a smoothed line and a band.
+  const middle = smooth === undefined ? { mean } : { mean: [], smooth };
+  return { ...middle, low: short(low), high: short(high), peak, bad, badCount };
 }
 
 /**
@@ -81,7 +83,7 @@ function smoothed(series: Series, { from, to, width, count }: Grid, over: number
     const mean = (before[i]! + after[i]!) / 2;
     if (Number.isFinite(mean)) kept[bucket] = mean;
   }
-  return kept;
+  return short(kept);
 }
 
 /** The mean of a value and those on one side of it; NaN before the first number. */
@@ -98,4 +100,9 @@ function oneSided(series: Series, first: number, end: number, decay: number): Fl
     means[i] = sum / weight;
   }
   return means;
+}
+
+/** Six digits are more than a chart shows, and a third of the bytes. */
+function short(values: (number | null)[]): (number | null)[] {
+  return values.map((value) => (value === null ? null : Number(value.toPrecision(6))));
 }

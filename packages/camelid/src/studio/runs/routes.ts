@@ -12,6 +12,11 @@ import type { RunLog } from "./run-log.js";
 import { runStatus } from "./run-status.js";
 import { runRow, stepDetail, warmRows } from "./step.js";
 
+/** The page comes first. */
+const WARM_AFTER_MS = 1500;
+/** Shown nowhere as curves: asked for by name only. */
+const NO_CURVES = new Set(["epoch", "trained_tokens"]);
+
 export function runRoutes(studio: StudioContext): Hono {
   const routes = new Hono();
   const logOf = (id: string): { folder: string; log: RunLog } => {
@@ -21,7 +26,7 @@ export function runRoutes(studio: StudioContext): Hono {
 
   routes.get("/:id", (context) => {
     const { folder, log } = logOf(idOf(context));
-    warmRows(studio, folder);
+    setTimeout(() => warmRows(studio, folder), WARM_AFTER_MS).unref();
     return context.json(runDetail(folder, idOf(context), log));
   });
 
@@ -36,7 +41,8 @@ export function runRoutes(studio: StudioContext): Hono {
     const to = wholeNumber(context, "to", log.lastStep, [0, 1e12]);
     const grid = gridOf(from, Math.max(from, to), wholeNumber(context, "points", 800, [10, 5000]));
     const smoothing = wholeNumber(context, "smooth", 0, [0, 1e6]);
-    const keys = context.req.query("keys")?.split("\n") ?? [...log.series.keys()];
+    const keys =
+      context.req.query("keys")?.split("\n") ?? [...log.series.keys()].filter((key) => !NO_CURVES.has(key));
     const series = keys.flatMap((key) => {
       const one = log.series.get(key);
       return one === undefined ? [] : [[key, bucketed(one, grid, smoothing)] as const];

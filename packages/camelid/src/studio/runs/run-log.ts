@@ -85,6 +85,10 @@ export class RunLog {
     }
   }
 
+  get isCatchingUp(): boolean {
+    return this.#catching;
+  }
+
   /** Reads the rest, with pauses in which requests are answered. */
   catchUp(): void {
     if (this.#catching || this.readShare === 1) return;
