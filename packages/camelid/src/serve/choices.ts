@@ -1,5 +1,5 @@
 /** The engine's answers to all prompts of a request, as numbered choices. */
-import type { Engine, FinishReason, TokenLogprob } from "../generate/requests.js";
+import type { Engine, FinishReason, GenerationDelta, TokenLogprob } from "../generate/requests.js";
 import type { Plan } from "./plan-request.js";
 
 export interface Piece {
@@ -11,11 +11,35 @@ export interface Piece {
   finishReason?: FinishReason | undefined;
 }
 
-/** Pieces as they become certain. Leaving the loop, or the signal, ends what is under way. */
-export async function* choicePieces(engine: Engine, plan: Plan, signal: AbortSignal): AsyncGenerator<Piece> {
-  const streams = plan.prompts.map((request) => engine.stream(request, { signal })[Symbol.asyncIterator]());
-  const next = async (prompt: number) => ({ prompt, result: await streams[prompt]!.next() });
-  const waiting = new Map(streams.map((_, prompt) => [prompt, next(prompt)]));
+/**
+ * Pieces as they become certain. Leaving the loop, or the signal, ends what is under way.
+ * @throws what the engine says of the request, before anything is computed or answered
+ */
+export function choicePieces(engine: Engine, plan: Plan, signal: AbortSignal): AsyncGenerator<Piece> {
+  return numbered(
+    plan.prompts.map((request) => engine.stream(request, { signal })),
+    plan.n,
+  );
+}
+
+async function* numbered(
+  streams: readonly AsyncIterable<GenerationDelta>[],
+  n: number,
+): AsyncGenerator<Piece> {
+  const piece = (prompt: number, delta: GenerationDelta): Piece => ({
+    index: prompt * n + delta.sample,
+    text: delta.text,
+    tokens: delta.outputIds.length,
+    logprobs: delta.logprobs,
+    finishReason: delta.finishReason,
+  });
+  if (streams.length === 1) {
+    for await (const delta of streams[0]!) yield piece(0, delta);
+    return;
+  }
+  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]());
+  const next = async (prompt: number) => ({ prompt, result: await iterators[prompt]!.next() });
+  const waiting = new Map(iterators.map((_, prompt) => [prompt, next(prompt)]));
   try {
     while (waiting.size > 0) {
       const { prompt, result } = await Promise.race(waiting.values());
@@ -24,11 +48,10 @@ export async function* choicePieces(engine: Engine, plan: Plan, signal: AbortSig
         continue;
       }
       waiting.set(prompt, next(prompt));
-      const { sample, text, outputIds, logprobs, finishReason } = result.value;
-      yield { index: prompt * plan.n + sample, text, tokens: outputIds.length, logprobs, finishReason };
+      yield piece(prompt, result.value);
     }
   } finally {
-    for (const stream of streams) void stream.return?.();
+    for (const iterator of iterators) void iterator.return?.();
   }
 }
 

@@ -1,14 +1,19 @@
 /** The two routes that generate. */
 import { randomUUID } from "node:crypto";
+import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Engine } from "../generate/requests.js";
 import type { Admission } from "./admission.js";
 import { choicePieces, type Piece, wholeChoices } from "./choices.js";
-import { errorBody, Refusal } from "./failures.js";
+import { EventStream } from "./event-stream.js";
+import { errorBody, isOwn, Refusal } from "./failures.js";
 import { chatFormat, type Format, textFormat } from "./formats.js";
+import { Lifetime } from "./lifetime.js";
 import type { Metrics } from "./metrics.js";
 import { type Limits, type Plan, planChat, planCompletion } from "./plan-request.js";
+import { readBody } from "./read-body.js";
 import { ChatRequest, CompletionRequest } from "./requests.js";
 
 export interface Service {
@@ -18,19 +23,25 @@ export interface Service {
   limits: Limits;
   /** A request that takes longer is ended; seconds. */
   requestSeconds: number;
+  /** A client that takes nothing of its stream for so long is given up; seconds. */
+  stallSeconds: number;
   /** Ends everything, when the server is to stop at once. */
   stopping: AbortSignal;
+  /** Told of failures that are the server's own. */
+  onFailure: (error: unknown) => void;
 }
 
+type NodeContext = Context<{ Bindings: HttpBindings }>;
+
 export function chatCompletions(service: Service) {
-  return (context: Context): Promise<Response> =>
+  return (context: NodeContext): Promise<Response> =>
     answer(service, context, ChatRequest, chatFormat, (engine, request) =>
       planChat(engine, request, service.limits),
     );
 }
 
 export function completions(service: Service) {
-  return (context: Context): Promise<Response> =>
+  return (context: NodeContext): Promise<Response> =>
     answer(service, context, CompletionRequest, textFormat, (engine, request) =>
       planCompletion(engine, request, service.limits),
     );
@@ -38,120 +49,96 @@ export function completions(service: Service) {
 
 async function answer<Request extends ChatRequest | CompletionRequest>(
   service: Service,
-  context: Context,
+  context: NodeContext,
   schema: z.ZodType<Request>,
   format: Format,
   planOf: (engine: Engine, request: Request) => Promise<Plan>,
 ): Promise<Response> {
   const request = await readBody(context, schema);
-  const engine = service.engines.get(request.model);
-  if (engine === undefined) {
-    const names = [...service.engines.keys()].join(", ");
-    throw new Refusal(404, "model_not_found", `there is no model "${request.model}"; here: ${names}.`, {
-      param: "model",
-    });
-  }
+  const engine = engineOf(service, request.model);
   const leave = service.admission.enter();
   try {
+    using life = new Lifetime(context.req.raw.signal, service.stopping, service.requestSeconds);
     const plan = await planOf(engine, request);
-    const signal = AbortSignal.any([
-      context.req.raw.signal,
-      service.stopping,
-      AbortSignal.timeout(service.requestSeconds * 1000),
-    ]);
-    // A client that is gone before its answer begins never reads it to the end.
-    signal.addEventListener("abort", leave, { once: true });
+    const pieces = measured(choicePieces(engine, plan, life.signal), plan, service.metrics);
     const head = {
       id: `${format.prefix}-${randomUUID()}`,
       created: Math.floor(Date.now() / 1000),
       model: request.model,
     };
-    const pieces = measured(choicePieces(engine, plan, signal), plan, service.metrics);
-    if (!request.stream) {
-      const choices = await wholeChoices(pieces);
-      if (choices.some(({ finishReason }) => finishReason === "cancelled")) throw cancelled(signal, service);
-      leave();
-      const whole = choices.map((choice) => format.whole(choice, engine.tokenizer));
-      const output = choices.reduce((sum, { tokens }) => sum + tokens, 0);
-      return context.json({ ...head, object: format.object, choices: whole, usage: usage(plan, output) });
+    if (!request.stream)
+      return context.json({ ...head, ...(await whole(pieces, plan, format, engine, life)) });
+    const events = new EventStream(context.env.outgoing, context.res.headers, life, service.stallSeconds);
+    try {
+      for await (const data of eventData(head, pieces, plan, format, engine, request, life))
+        await events.send(data);
+    } catch (error) {
+      // The status was sent long ago: the failure is the last event.
+      if (isOwn(error)) service.onFailure(error);
+      await events.send(JSON.stringify(errorBody(error).body));
     }
-    const wantsUsage = request.stream_options?.include_usage === true;
-    const events = streamEvents(
-      { ...head, object: format.chunkObject },
-      pieces,
-      plan,
-      format,
-      engine,
-      wantsUsage,
-      leave,
-    );
-    context.header("content-type", "text/event-stream; charset=utf-8");
-    context.header("cache-control", "no-cache");
-    return context.body(ReadableStream.from(events) as ReadableStream<Uint8Array>);
-  } catch (error) {
+    events.end();
+    return RESPONSE_ALREADY_SENT;
+  } finally {
     leave();
-    throw error;
   }
 }
 
-async function readBody<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
-  let body: unknown;
-  try {
-    body = JSON.parse(await context.req.text());
-  } catch {
-    throw new Refusal(400, "invalid_json", "the body is not valid JSON.");
-  }
-  const read = schema.safeParse(body);
-  if (read.success) return read.data;
-  const { path, message } = read.error.issues[0]!;
-  throw new Refusal(400, "invalid_value", `${path.join(".") || "body"}: ${message}.`, {
-    param: path.join(".") || null,
+function engineOf({ engines }: Service, model: string): Engine {
+  const engine = engines.get(model);
+  if (engine !== undefined) return engine;
+  const names = [...engines.keys()].join(", ");
+  throw new Refusal(404, "model_not_found", `there is no model "${model}"; here: ${names}.`, {
+    param: "model",
   });
 }
 
-function cancelled(signal: AbortSignal, { stopping, requestSeconds }: Service): Refusal {
-  if (stopping.aborted) return new Refusal(503, "server_stopping", "the server is stopping.");
-  const isTooLong = (signal.reason as Error | undefined)?.name === "TimeoutError";
-  return isTooLong
-    ? new Refusal(504, "too_long", `the answer took more than ${requestSeconds} s.`)
-    : new Refusal(400, "client_gone", "the client closed the connection.");
+async function whole(
+  pieces: AsyncIterable<Piece>,
+  plan: Plan,
+  format: Format,
+  { tokenizer }: Engine,
+  { signal }: Lifetime,
+): Promise<object> {
+  const choices = await wholeChoices(pieces);
+  if (choices.some(({ finishReason }) => finishReason === "cancelled")) throw signal.reason;
+  const output = choices.reduce((sum, { tokens }) => sum + tokens, 0);
+  return {
+    object: format.object,
+    choices: choices.map((choice) => format.whole(choice, tokenizer)),
+    usage: usage(plan, output),
+  };
 }
 
-const encoder = new TextEncoder();
-const event = (data: object | "[DONE]"): Uint8Array =>
-  encoder.encode(`data: ${data === "[DONE]" ? data : JSON.stringify(data)}\n\n`);
-
-async function* streamEvents(
+/** The data of each event of a stream. */
+async function* eventData(
   head: object,
   pieces: AsyncIterable<Piece>,
   plan: Plan,
   format: Format,
   { tokenizer }: Engine,
-  wantsUsage: boolean,
-  leave: () => void,
-): AsyncGenerator<Uint8Array> {
-  const usageField = wantsUsage ? { usage: null } : {};
+  request: ChatRequest | CompletionRequest,
+  { signal }: Lifetime,
+): AsyncGenerator<string> {
+  const wantsUsage = request.stream_options?.include_usage === true;
+  // What is the same in every event is written once.
+  const before = `${JSON.stringify({ ...head, object: format.chunkObject }).slice(0, -1)},"choices":[`;
+  const after = wantsUsage ? `],"usage":null}` : "]}";
   const lengths = new Map<number, number>();
   let output = 0;
-  try {
-    for (const index of Array(plan.prompts.length * plan.n).keys()) {
-      const opening = format.opening(index);
-      if (opening !== undefined) yield event({ ...head, choices: [opening], ...usageField });
-    }
-    for await (const piece of pieces) {
-      output += piece.tokens;
-      const offset = lengths.get(piece.index) ?? 0;
-      lengths.set(piece.index, offset + piece.text.length);
-      yield event({ ...head, choices: [format.piece(piece, tokenizer, offset)], ...usageField });
-    }
-    if (wantsUsage) yield event({ ...head, choices: [], usage: usage(plan, output) });
-    yield event("[DONE]");
-  } catch (error) {
-    // The status was sent long ago: the failure is the last event.
-    yield event(errorBody(error).body);
-  } finally {
-    leave();
+  for (const index of Array(plan.prompts.length * plan.n).keys()) {
+    const opening = format.opening(index);
+    if (opening !== undefined) yield `${before}${JSON.stringify(opening)}${after}`;
   }
+  for await (const piece of pieces) {
+    if (piece.finishReason === "cancelled") throw signal.reason;
+    output += piece.tokens;
+    const offset = lengths.get(piece.index) ?? 0;
+    lengths.set(piece.index, offset + piece.text.length);
+    yield `${before}${JSON.stringify(format.piece(piece, tokenizer, offset))}${after}`;
+  }
+  if (wantsUsage) yield `${before}],"usage":${JSON.stringify(usage(plan, output))}}`;
+  yield "[DONE]";
 }
 
 const usage = ({ promptTokens }: Plan, output: number) => ({
@@ -172,12 +159,11 @@ async function* measured(pieces: AsyncIterable<Piece>, plan: Plan, metrics: Metr
       yield piece;
     }
   } finally {
-    const whole = seconds();
     metrics.answered({
       promptTokens: plan.promptTokens,
       outputTokens,
-      firstTokenSeconds: firstTokenSeconds ?? whole,
-      seconds: whole,
+      firstTokenSeconds,
+      seconds: seconds(),
     });
   }
 }

@@ -3,15 +3,18 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { CamelidError } from "../errors.js";
 
+/** 499 is nobody's to read: it counts clients that went away. */
+type Status = ContentfulStatusCode | 499;
+
 /** A request that gets no answer. */
 export class Refusal extends Error {
-  readonly status: ContentfulStatusCode;
+  readonly status: Status;
   readonly code: string;
   readonly param: string | null;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
-    status: ContentfulStatusCode,
+    status: Status,
     code: string,
     message: string,
     { param = null, headers = {} }: { param?: string | null; headers?: Record<string, string> } = {},
@@ -24,17 +27,26 @@ export class Refusal extends Error {
   }
 }
 
-export function errorBody(error: unknown): { status: ContentfulStatusCode; body: object } {
+export function errorBody(error: unknown): { status: Status; body: object } {
   const { status, code, message, param } = describe(error);
   return { status, body: { error: { message, type: typeOf(status), param, code } } };
 }
 
-export function answerFailure(error: unknown, context: Context): Response {
+/** @param onFailure told of errors that are the server's own: clients learn nothing of them */
+export function answerFailure(
+  error: unknown,
+  context: Context,
+  onFailure: (error: unknown) => void = () => {},
+): Response {
   const { status, body } = errorBody(error);
   if (error instanceof Refusal)
     for (const [name, value] of Object.entries(error.headers)) context.header(name, value);
-  return context.json(body, status);
+  if (isOwn(error)) onFailure(error);
+  return context.json(body, status as ContentfulStatusCode);
 }
+
+/** Not the client's doing: a bug, or memory that ran out. */
+export const isOwn = (error: unknown): boolean => describe(error).code === "internal_error";
 
 function describe(error: unknown): Pick<Refusal, "status" | "code" | "message" | "param"> {
   if (error instanceof Refusal) return error;

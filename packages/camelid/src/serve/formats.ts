@@ -87,8 +87,30 @@ function textLogprobs(logprobs: TokenLogprob[] | undefined, tokenizer: Tokenizer
   };
 }
 
-const tokenText = (id: number, tokenizer: Tokenizer): string =>
-  tokenizer.decode([id], { skipSpecialTokens: false });
+/**
+ * A token as it looks inside a text: decoded alone, tokens of SentencePiece lose the space in front, and joined they would not be the
+ * answer.
+ */
+function tokenText(id: number, tokenizer: Tokenizer): string {
+  const decode = (...ids: number[]): string => tokenizer.decode(ids, { skipSpecialTokens: false });
+  const letter = letterOf(tokenizer);
+  return letter === undefined ? decode(id) : decode(letter, id).slice(1);
+}
+
+const letters = new WeakMap<Tokenizer, { id: number | undefined }>();
+
+/** Some token that is one letter. */
+function letterOf(tokenizer: Tokenizer): number | undefined {
+  let found = letters.get(tokenizer);
+  if (found === undefined) {
+    const isLetter = (id: number | undefined): boolean =>
+      id !== undefined && tokenizer.decode([id], { skipSpecialTokens: false }).length === 1;
+    const ids = ["e", "a", "x", "E", "A"].map((letter) => tokenizer.tokenToId(letter));
+    found = { id: ids.find(isLetter) };
+    letters.set(tokenizer, found);
+  }
+  return found.id;
+}
 
 /** JSON has no infinity; OpenAI writes the same. */
 const finite = (logp: number): number => Math.max(logp, -9999);

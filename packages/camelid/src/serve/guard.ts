@@ -32,17 +32,26 @@ export function guard({ port, hosts, key, origins }: GuardSettings): MiddlewareH
       context.header("access-control-allow-origin", origin);
       context.header("vary", "origin");
       if (context.req.method === "OPTIONS") {
-        context.header("access-control-allow-headers", "authorization, content-type");
+        // OpenAI's client sends a dozen headers of its own from a browser; none of them means anything here.
+        const wanted = context.req.header("access-control-request-headers") ?? "authorization, content-type";
+        context.header("access-control-allow-headers", wanted);
+        context.header("access-control-max-age", "600");
+        // Browsers ask this before a page of the web reaches a machine at home.
+        if (context.req.header("access-control-request-private-network") === "true")
+          context.header("access-control-allow-private-network", "true");
         context.header("access-control-allow-methods", "GET, POST");
         return context.body(null, 204);
       }
     }
     const isOpen = context.req.path === "/health";
-    if (key !== undefined && !isOpen && !equal(context.req.header("authorization") ?? "", `Bearer ${key}`))
+    if (key !== undefined && !isOpen && !equal(keyOf(context.req.header("authorization")), key))
       throw new Refusal(401, "invalid_api_key", "the request has no valid key: Authorization: Bearer <key>.");
     return next();
   };
 }
+
+/** The scheme's name is written in any case (RFC 9110, 11.1). */
+const keyOf = (authorization = ""): string => /^bearer +(.*)$/i.exec(authorization)?.[1] ?? "";
 
 /** Takes the same time wherever they differ. */
 function equal(a: string, b: string): boolean {

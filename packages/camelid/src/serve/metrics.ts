@@ -43,12 +43,13 @@ export class Metrics {
   answered(answer: {
     promptTokens: number;
     outputTokens: number;
-    firstTokenSeconds: number;
+    /** undefined: there was none. */
+    firstTokenSeconds: number | undefined;
     seconds: number;
   }): void {
     this.#promptTokens += answer.promptTokens;
     this.#outputTokens += answer.outputTokens;
-    this.#firstToken.add(answer.firstTokenSeconds);
+    if (answer.firstTokenSeconds !== undefined) this.#firstToken.add(answer.firstTokenSeconds);
     this.#whole.add(answer.seconds);
   }
 

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import type { Message } from "../data/conversation.js";
 import { renderPrompt } from "../data/render.js";
 import type { Engine, GenerationRequest } from "../generate/requests.js";
+import { Refusal } from "./failures.js";
 import type { ChatRequest, CompletionRequest } from "./requests.js";
 
 export interface Limits {
@@ -17,6 +18,9 @@ export interface Plan {
   n: number;
   promptTokens: number;
 }
+
+/** Texts of one request: with more, one client would fill the batch of all, and memory with answers it has not read yet. */
+const MOST_CHOICES = 128;
 
 /** OpenAI's default where a completion names no length. */
 const SHORT = 16;
@@ -64,6 +68,13 @@ function plan(
   limits: Limits,
   topLogprobs: number | undefined,
 ): Plan {
+  if (prompts.length * (request.n ?? 1) > MOST_CHOICES)
+    throw new Refusal(
+      400,
+      "too_many_choices",
+      `n: prompts times n is more than ${MOST_CHOICES}; ask in several requests.`,
+      { param: "n" },
+    );
   const { temperature, top_p, top_k, seed, stop, n } = request;
   // Draws differ from request to request unless the client asks for the same ones again.
   const firstSeed = seed ?? randomInt(2 ** 47);

@@ -40,6 +40,16 @@ const refused = {
   logit_bias: none("logit_bias"),
   tools: none("calling tools"),
   functions: none("calling functions"),
+  function_call: off(['"none"', '"auto"'], "calling functions is not supported"),
+  tool_choice: off(['"none"', '"auto"'], "calling tools is not supported"),
+  modalities: off(['["text"]'], "only text is supported"),
+  audio: off([], "only text is supported"),
+  // Not OpenAI's, but other servers', which would honour them.
+  repetition_penalty: off(["1"], "penalties are not supported; leave it out, or 1"),
+  min_p: off(["0"], "min_p is not supported"),
+  min_tokens: off(["0"], "min_tokens is not supported"),
+  ignore_eos: off(["false"], "ignore_eos is not supported"),
+  stop_token_ids: none("stop_token_ids"),
   response_format: off(['{"type":"text"}'], "only the format text is supported"),
 };
 

@@ -1,7 +1,9 @@
 /** An OpenAI-compatible server over our engines. */
+
+import { setMaxListeners } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { SettingsError } from "../errors.js";
@@ -28,9 +30,14 @@ export interface ServeSettings {
   maxBodyBytes?: number;
   /** Requests being answered and waiting, together; one more gets 429. */
   maxRequests?: number;
+  /** Longest time for one answer. */
   requestSeconds?: number;
-  /** Called after every request. */
+  /** A client that takes nothing of its stream for so long is given up. */
+  stallSeconds?: number;
+  /** Called at the end of every request. */
   onRequest?: (request: { method: string; path: string; status: number; milliseconds: number }) => void;
+  /** Told of failures that are the server's own; written to stderr when left out. */
+  onFailure?: (error: unknown) => void;
 }
 
 export interface ModelServer extends AsyncDisposable {
@@ -56,6 +63,7 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     );
   }
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // one for each request inside
   const admission = new Admission(settings.maxRequests ?? 256);
   const metrics = new Metrics();
   const service: Service = {
@@ -64,14 +72,21 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     metrics,
     limits: { maxNewTokens: settings.maxNewTokens ?? 2048 },
     requestSeconds: settings.requestSeconds ?? 600,
+    stallSeconds: settings.stallSeconds ?? 30,
     stopping: stop.signal,
+    onFailure: settings.onFailure ?? ((error) => console.error(error)),
   };
 
-  const app = new Hono();
-  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  const server = createServer(
+    { connectionsCheckingInterval: 1000 },
+    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+  );
   // A client that sends its request byte by byte does not hold a connection for long.
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;
+  // Nor does one that never reads its answer: nothing has moved for longer than any answer may take.
+  server.timeout = Math.min((service.requestSeconds + 2 * service.stallSeconds) * 1000, 2 ** 31 - 1);
   const taken = await listen(server, host, port);
 
   app.use(async (context, next) => {
@@ -82,7 +97,7 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     metrics.request(ROUTES.has(path) ? path : "other", status);
     settings.onRequest?.({ method, path, status, milliseconds: performance.now() - started });
   });
-  app.onError(answerFailure);
+  app.onError((error, context) => answerFailure(error, context, service.onFailure));
   app.use(guard({ port: taken, hosts: isLoopback ? [host] : undefined, key, origins }));
   app.use(
     bodyLimit({
@@ -104,8 +119,14 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     ),
   );
   app.get("/v1/models", (context) => {
-    const data = [...engines.keys()].map((id) => ({ id, object: "model", created: 0, owned_by: "camelid" }));
-    return context.json({ object: "list", data });
+    return context.json({ object: "list", data: [...engines.keys()].map(describeModel) });
+  });
+  // Names may hold a slash: org/name.
+  app.get("/v1/models/:id{.+}", (context) => {
+    const id = context.req.param("id");
+    if (!engines.has(id))
+      throw new Refusal(404, "model_not_found", `there is no model "${id}".`, { param: "model" });
+    return context.json(describeModel(id));
   });
   app.post("/v1/chat/completions", chatCompletions(service));
   app.post("/v1/completions", completions(service));
@@ -126,6 +147,8 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     [Symbol.asyncDispose]: () => close(0),
   };
 }
+
+const describeModel = (id: string) => ({ id, object: "model", created: 0, owned_by: "camelid" });
 
 const ROUTES = new Set(["/health", "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions"]);
 
