@@ -33,36 +33,41 @@ const LISTED = 50;
 /** @param smoothing steps to smooth over; below 2 none */
 export function bucketed(series: Series, grid: Grid, smoothing: number): Bucketed {
   const { from, to, width, count } = grid;
-  const mean: (number | null)[] = new Array(count).fill(null);
-  const low: (number | null)[] = new Array(count).fill(null);
-  const high: (number | null)[] = new Array(count).fill(null);
-  const peak: (number | null)[] = new Array(count).fill(null);
+  const { steps, values } = series.arrays;
+  const sum = new Float64Array(count);
   const seen = new Uint32Array(count);
+  const low = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  const high = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
+  const peak = new Float64Array(count);
   const bad: Bucketed["bad"] = [];
   let badCount = 0;
   const end = series.indexFrom(to + 1);
-  for (let i = series.indexFrom(from); i < end; i++) {
-    const value = series.value(i);
-    const step = series.step(i);
+  let bucket = 0;
+  for (let i = series.indexFrom(from), last = from + width; i < end; i++) {
+    const value = values[i]!;
+    const step = steps[i]!;
+    for (; step >= last; last += width) bucket++; // steps only rise
     if (!Number.isFinite(value)) {
       badCount++;
       if (bad.length < LISTED) bad.push({ step, value: String(value) });
       continue;
     }
-    const bucket = Math.floor((step - from) / width);
-    const before = seen[bucket]!++;
-    mean[bucket] = before === 0 ? value : mean[bucket]! + (value - mean[bucket]!) / (before + 1);
-    if (before === 0 || value < low[bucket]!) low[bucket] = value;
-    if (before === 0 || value > high[bucket]!) {
+    sum[bucket]! += value;
+    seen[bucket]!++;
+    if (value < low[bucket]!) low[bucket] = value;
+    if (value > high[bucket]!) {
       high[bucket] = value;
       peak[bucket] = step;
     }
   }
+  const there = (pick: (bucket: number) => number): (number | null)[] =>
+    Array.from(seen, (many, at) => (many === 0 ? null : pick(at)));
   const smooth = smoothing >= 2 ? smoothed(series, grid, smoothing) : undefined;
-  if (width === 1) return { mean, peak, ...(smooth && { smooth }), bad, badCount };
-  // Half of a long run's answer would be means that nobody draws behind a smoothed line and a band.
-  const middle = smooth === undefined ? { mean } : { mean: [], smooth };
-  return { ...middle, low: short(low), high: short(high), peak, bad, badCount };
+  const common = { peak: there((at) => peak[at]!), ...(smooth && { smooth }), bad, badCount };
+  if (width === 1) return { ...common, mean: there((at) => sum[at]!) };
+  // Means that nobody draws behind a smoothed line and a band would be a third of a long run's answer.
+  const mean = smooth === undefined ? there((at) => sum[at]! / seen[at]!) : [];
+  return { ...common, mean, low: there((at) => short(low[at]!)), high: there((at) => short(high[at]!)) };
 }
 
 /**
@@ -71,38 +76,51 @@ export function bucketed(series: Series, grid: Grid, smoothing: number): Buckete
  * then the middle of each bucket is kept. Values that are not numbers do not enter it.
  */
 function smoothed(series: Series, { from, to, width, count }: Grid, over: number): (number | null)[] {
-  const decay = 1 - 2 / (over + 1);
-  const kept: (number | null)[] = new Array(count).fill(null);
   const end = series.indexFrom(to + 1);
-  const before = oneSided(series, 0, end, decay);
-  const after = oneSided(series, end - 1, -1, decay);
-  for (let i = series.indexFrom(from); i < end; i++) {
-    const bucket = Math.floor((series.step(i) - from) / width);
-    const middle = Math.min(to, from + bucket * width + Math.floor(width / 2));
-    if (series.step(i) > middle && kept[bucket] !== null) continue;
-    const mean = (before[i]! + after[i]!) / 2;
-    if (Number.isFinite(mean)) kept[bucket] = mean;
-  }
-  return short(kept);
+  // Where the mean is wanted, -1 for a bucket without steps.
+  const middles = Array.from({ length: count }, (_, bucket) => {
+    const first = from + bucket * width;
+    const [left, right] = [series.indexFrom(first), Math.min(end, series.indexFrom(first + width))];
+    return left < right ? Math.min(right - 1, series.indexFrom(first + Math.floor(width / 2))) : -1;
+  });
+  const wanted = middles.filter((middle) => middle >= 0);
+  const before = oneSided(series, 0, end, over, wanted);
+  const after = oneSided(series, end - 1, -1, over, wanted.toReversed()).reverse();
+  let next = 0;
+  return middles.map((middle) => {
+    if (middle < 0) return null;
+    const mean = (before[next]! + after[next]!) / 2;
+    next++;
+    return Number.isFinite(mean) ? short(mean) : null;
+  });
 }
 
-/** The mean of a value and those on one side of it; NaN before the first number. */
-function oneSided(series: Series, first: number, end: number, decay: number): Float64Array {
-  const means = new Float64Array(series.length);
+/** At each of the wanted places, in the order they are come to: the mean of its value and those passed before; else NaN. */
+function oneSided(
+  series: Series,
+  first: number,
+  end: number,
+  over: number,
+  wanted: readonly number[],
+): Float64Array {
+  const { values } = series.arrays;
+  const means = new Float64Array(wanted.length);
+  const share = 2 / (over + 1);
   const stride = first <= end ? 1 : -1;
-  let [sum, weight] = [0, 0];
+  let [sum, weight, next] = [0, 0, 0];
   for (let i = first; i !== end; i += stride) {
-    const value = series.value(i);
-    if (Number.isFinite(value)) {
-      sum = decay * sum + (1 - decay) * value;
-      weight = decay * weight + (1 - decay);
+    const value = values[i]!;
+    // Not so for NaN and the infinities; this loop runs over every step of every curve.
+    if (value - value === 0) {
+      sum += share * (value - sum);
+      weight += share * (1 - weight);
     }
-    means[i] = sum / weight;
+    if (i === wanted[next]) means[next++] = sum / weight;
   }
   return means;
 }
 
 /** Six digits are more than a chart shows, and a third of the bytes. */
-function short(values: (number | null)[]): (number | null)[] {
-  return values.map((value) => (value === null ? null : Number(value.toPrecision(6))));
+function short(value: number): number {
+  return Number(value.toPrecision(6));
 }

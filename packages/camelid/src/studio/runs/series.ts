@@ -15,6 +15,11 @@ export class Series {
     this.#values[this.length++] = value;
   }
 
+  /** The numbers themselves, for loops over all of them: valid up to `length`, until the next `push`. */
+  get arrays(): { steps: Float64Array; values: Float64Array } {
+    return { steps: this.#steps, values: this.#values };
+  }
+
   step(index: number): number {
     return this.#steps[index]!;
   }
