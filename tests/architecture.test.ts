@@ -25,7 +25,19 @@ const ALLOWED: Record<string, readonly string[]> = {
   eval: ["generate", "model", "nn", "data", "run", "report", "settings", "tokenizer"],
   export: ["adapters", "model", "nn", "weights", "run", "tokenizer", "data", "report"],
   serve: ["generate", "model", "tokenizer", "data", "run"],
-  studio: ["data", "run", "report", "settings", "tokenizer", "generate", "model", "adapters", "eval", "train"],
+  studio: [
+    "data",
+    "run",
+    "report",
+    "settings",
+    "tokenizer",
+    "generate",
+    "model",
+    "adapters",
+    "eval",
+    "train",
+  ],
+  experiments: ["eval", "run", "report"],
   demo: ["data"],
 };
 

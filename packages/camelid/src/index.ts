@@ -46,9 +46,11 @@ export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./da
 export type { Conversation, Message, Role } from "./data/conversation.js";
 export { rowsFingerprint } from "./data/fingerprint.js";
 export { type HeldOutSettings, holdOutRows } from "./data/held-out-rows.js";
+export { type JudgedAccount, type JudgedRow, type JudgedRows, readJudgedRows } from "./data/judged-rows.js";
 export { type MicroBatchPlan, microBatches, packBestFit } from "./data/micro-batches.js";
 export { type PairAccount, type PairRow, type PairRows, readPairRows } from "./data/pair-rows.js";
 export { type ReadConversations, readConversations } from "./data/read-conversations.js";
+export { readJudged } from "./data/read-judged.js";
 export { readPreferences } from "./data/read-preferences.js";
 export {
   IGNORE_INDEX,
@@ -61,6 +63,7 @@ export {
 } from "./data/render.js";
 export { rowsOfStep } from "./data/sampler.js";
 export { readTrainRows, type SourceAccount, type TrainRows } from "./data/train-rows.js";
+export { type WatchedJudged, watchJudged } from "./data/watched-judged.js";
 export { type WatchedPair, type WatchedPairs, type WatchSettings, watchPairs } from "./data/watched-pairs.js";
 export { type BpeTrainingSettings, type TrainedBpe, trainByteLevelBpe } from "./tokenizer/bpe-trainer.js";
 export { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
@@ -115,11 +118,15 @@ export { dequantizeModel, mergeAdapters } from "./adapters/merge.js";
 
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
 export { accumulateDpo } from "./train/accumulate-dpo.js";
+export { accumulateKto, judgedBatches, type KtoBaseline, ktoBaseline } from "./train/accumulate-kto.js";
 export { checkMethod } from "./train/check-settings.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
+export { describeJudged } from "./train/describe-judged.js";
 export { describeLeftOut, describePairs } from "./train/describe-pairs.js";
 export { heldOutLoss } from "./train/held-out-loss.js";
+export { evaluateJudged } from "./train/judged-eval.js";
+export { JudgedMeter, type JudgedMetrics } from "./train/judged-meter.js";
 export { locateNaN } from "./train/locate-nan.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export {
@@ -129,6 +136,7 @@ export {
   type PairLogps,
   usesReference,
 } from "./train/losses/dpo.js";
+export { type KtoLoss, type KtoSettings, ktoLoss } from "./train/losses/kto.js";
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
@@ -137,7 +145,7 @@ export { distributedAdamw, type Shard } from "./train/optim/distributed-adamw.js
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
 export { UpdateMonitor } from "./train/optim/update-monitor.js";
 export { evaluatePairs } from "./train/pair-eval.js";
-export { pairLogps, pairTokens } from "./train/pair-logps.js";
+export { answerLogps, pairLogps, pairTokens } from "./train/pair-logps.js";
 export { PairMeter, type PairMetrics } from "./train/pair-meter.js";
 export {
   announceChecks,
@@ -146,6 +154,7 @@ export {
   preflight,
   preflightChecks,
 } from "./train/preflight/preflight.js";
+export { preflightJudged } from "./train/preflight/preflight-judged.js";
 export { preflightPairPasses, preflightPairs } from "./train/preflight/preflight-pairs.js";
 export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
 export {
@@ -219,6 +228,21 @@ export { openSandbox, type Sandbox, type SandboxSettings } from "./eval/sandbox/
 export type { Program, ProgramOutcome, ProgramVerdict } from "./eval/sandbox/verdict.js";
 export type { TaskSummary } from "./eval/summary.js";
 export { type Moment, type WatchedTasks, type WatchTaskSettings, watchTasks } from "./eval/watch-tasks.js";
+
+// Experiments.
+
+export type {
+  Column as ExperimentColumn,
+  Experiment,
+  PublishedLine,
+  Row as ExperimentRow,
+  Stage as ExperimentStage,
+} from "./experiments/experiment.js";
+export { lengthLines, paperColumns, paperLines } from "./experiments/paper.js";
+export { type Planned, type PlanOptions, planExperiment } from "./experiments/plan.js";
+export { type Results, readResults } from "./experiments/results.js";
+export { type Doors, type Made, runStages } from "./experiments/run-stages.js";
+export { writeResults } from "./experiments/write-results.js";
 
 // Serving.
 

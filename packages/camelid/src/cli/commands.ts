@@ -30,6 +30,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/dpo.js"),
   },
   {
+    name: "kto",
+    summary: "train a model on answers judged one by one",
+    group: "Train",
+    load: () => import("./commands/kto.js"),
+  },
+  {
     name: "run",
     summary: "run a recipe file of your own",
     group: "Train",
@@ -70,6 +76,12 @@ export const verbs: readonly Verb[] = [
     summary: "evaluate a model, an endpoint or stored answers on benchmarks",
     group: "Look",
     load: () => import("./commands/eval.js"),
+  },
+  {
+    name: "experiment",
+    summary: "an experiment of the paper, from raw files to its table",
+    group: "Train",
+    load: () => import("./commands/experiment.js"),
   },
   {
     name: "compare",

@@ -7,6 +7,7 @@ import { type EvalOutcome, type EvaluateOptions, evaluate } from "../../eval/eva
 import { loadTask, PAPER_SUITE } from "../../eval/registry.js";
 import { replay } from "../../eval/replay.js";
 import type { TaskSummary } from "../../eval/summary.js";
+import { roleSettings, taskOptions } from "../../eval/task-options.js";
 import { cacheDirectory } from "../../run/cache-directory.js";
 import { modelFolder } from "../../run/hub-names.js";
 import { Progress } from "../../run/progress.js";
@@ -17,7 +18,6 @@ import { openEvaluated } from "../eval/open-evaluated.js";
 import { evalProgress } from "../eval/progress.js";
 import { scoreLine } from "../eval/score-line.js";
 import { type EvalSettings, evalSettings } from "../eval/settings.js";
-import { roleSettings, taskOptions } from "../../eval/task-options.js";
 import { recipeCommand } from "../recipe-command.js";
 
 export function command(): Command {
@@ -58,7 +58,8 @@ async function runReplay(
   });
 }
 
-async function runLive(settings: EvalSettings, context: RecipeContext): Promise<EvalOutcome> {
+/** A model or endpoint on tasks, as this command does it; experiments come here too. */
+export async function runLive(settings: EvalSettings, context: RecipeContext): Promise<EvalOutcome> {
   const tasks = await tasksOf(settings);
   if (settings.download) await download(tasks, settings, context);
   await using opened = await openEvaluated(settings);
