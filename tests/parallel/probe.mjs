@@ -66,4 +66,5 @@ try {
 }
 console.log(JSON.stringify(seen));
 for (const parameter of parameters.values()) parameter.dispose();
+world[Symbol.dispose]();
 process.exit(0);

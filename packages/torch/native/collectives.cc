@@ -5,6 +5,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -105,6 +107,7 @@ class Watch {
         store->add("beat/" + std::to_string(rank), 1);
         if (store->check({"failed"})) {
           const auto bytes = store->get("failed");
+          store->add("heard", 1);
           return fail(std::string(bytes.begin(), bytes.end()));
         }
         for (int other = 0; other < size; other++) {
@@ -191,6 +194,10 @@ Napi::Value stopWatch(const Napi::CallbackInfo& info) {
 
 // watchFailure() -> what is known to have gone wrong elsewhere, or ""
 Napi::Value watchFailure(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), watch().failure()); }
+
+// leave(code): ends the process as it is. Threads of c10d that wait for a lost process never return, and what they use must not
+// be destroyed under them.
+Napi::Value leave(const Napi::CallbackInfo& info) { _exit(static_cast<int>(integer(info, 0))); }
 
 // ---- Groups ----
 
@@ -311,6 +318,7 @@ void exportCollectives(Napi::Object exports) {
   exportFunction<startWatch>(exports, "startWatch");
   exportFunction<stopWatch>(exports, "stopWatch");
   exportFunction<watchFailure>(exports, "watchFailure");
+  exportFunction<leave>(exports, "leave");
   exportFunction<createGlooGroup>(exports, "createGlooGroup");
   exportFunction<closeGroup>(exports, "closeGroup");
   exportFunction<allReduce>(exports, "allReduce");

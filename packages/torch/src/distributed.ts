@@ -72,6 +72,8 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
   const isHost = rank === 0 && settings.storeIsHosted !== true;
   const rendezvous = { host, port, rank, size, prefix };
 
+  // c10d's warnings about lost connections come with its own stacks; what matters of them we say ourselves.
+  process.env.TORCH_CPP_LOG_LEVEL ??= "ERROR";
   const [root] = meet(() => native.connectStore(host, port, isHost, arrivalMs), rendezvous);
   const store = native.prefixStore(root, prefix);
   meet(() => native.storeSet(store, `here/${rank}`, "yes"), rendezvous);
@@ -104,6 +106,8 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
     reportFailure(cause) {
       try {
         native.storeSet(store, "failed", `rank ${rank} failed: ${cause}`);
+        // Rank 0 takes the store with it: it stays until all have read this.
+        for (let tries = 0; isHost && tries < 30 && native.storeAdd(store, "heard", 0) < size; tries++) pause(100);
       } catch {
         // The store is gone as well: the others find out by themselves.
       }
@@ -111,7 +115,10 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
     failure: () => native.watchFailure() || undefined,
     [Symbol.dispose]() {
       // To close a group is to wait for what is under way, and that does not end when a rank hangs. The process will.
-      if (native.watchFailure() !== "") return;
+      if (native.watchFailure() !== "") {
+        process.on("exit", (code) => native.leave(code));
+        return;
+      }
       native.stopWatch();
       native.closeGroup(group);
       native.closeStore(store);
@@ -159,13 +166,16 @@ function orLost<T>(call: () => T): T {
 
 /** Waits a little for the failing rank's own words. */
 function knownReason(): string | undefined {
-  const pause = new Int32Array(new SharedArrayBuffer(4));
   for (let tries = 0; tries < 30; tries++) {
     const reason = native.watchFailure();
     if (reason !== "") return reason;
-    Atomics.wait(pause, 0, 0, 100);
+    pause(100);
   }
   return undefined;
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 /** Without Gloo's advice, and without the place in its sources. */

@@ -111,6 +111,7 @@ interface Native {
   ): void;
   stopWatch(): void;
   watchFailure(): string;
+  leave(exitCode: number): never;
   createGlooGroup(store: number, rank: number, size: number, timeoutMs: number, hostname: string): number;
   closeGroup(group: number): void;
   allReduce(group: number, tensor: Handle, op: string): number;
