@@ -81,7 +81,11 @@ export async function readLineage(path: string): Promise<Lineage> {
  * @returns undefined where the file does not have the step, or a resume made it void
  */
 export async function readRowsOfStep(path: string, step: number): Promise<number[] | undefined> {
-  const bytes = await readFile(path);
+  return rowsOfStepIn(await readFile(path), step);
+}
+
+/** {@link readRowsOfStep} for bytes that were read already. */
+export function rowsOfStepIn(bytes: Buffer, step: number): number[] | undefined {
   const start = bytes.lastIndexOf(`\n${step}: `);
   const end = start < 0 ? -1 : bytes.indexOf(0x0a, start + 1);
   if (end < 0) return undefined; // not there, or cut: its last number may lack digits

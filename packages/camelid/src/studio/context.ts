@@ -1,5 +1,6 @@
 /** What every part of the server shares: the roots, and a few things that are costly to make twice. */
 import { statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Catalog } from "./api.js";
@@ -16,6 +17,7 @@ const FIRST_LOOK_MS = 120;
 export class StudioContext {
   readonly #tokenizers = new Keep<Promise<Tokenizer>>(8);
   readonly #rowFiles = new Keep<Promise<RowFile>>(12);
+  readonly #bytes = new Keep<Promise<Buffer>>(2);
   readonly #logs = new Keep<RunLog>(40);
   #catalog: { until: number; catalog: Catalog } | undefined;
 
@@ -64,6 +66,17 @@ export class StudioContext {
     if (!log.isCatchingUp) log.update(budgetMs);
     log.catchUp();
     return log;
+  }
+
+  /** The bytes of a file that is searched again and again: the lineage of a run that is looked at. */
+  bytes(path: string): Promise<Buffer> {
+    const { size, mtimeMs } = statSync(path);
+    const key = `${path} ${size} ${mtimeMs}`;
+    return this.#bytes.get(key, () => {
+      const reading = readFile(path);
+      reading.catch(() => this.#bytes.delete(key));
+      return reading;
+    });
   }
 
   tokenizer(folder: string): Promise<Tokenizer> {

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { RenderOptions } from "../../data/render.js";
-import { readRowsOfStep } from "../../run/lineage.js";
+import { rowsOfStepIn } from "../../run/lineage.js";
 import { readRunSettings } from "../../run/run-directory.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import type { RowView, StepDetail, StepRow } from "../api.js";
@@ -30,7 +30,7 @@ export async function stepDetail(
   });
   const notes: string[] = [];
   const lineage = studio.fileIn(folder, "lineage");
-  const places = lineage === undefined ? undefined : await readRowsOfStep(lineage, step);
+  const places = lineage === undefined ? undefined : rowsOfStepIn(await studio.bytes(lineage), step);
   if (lineage === undefined) notes.push("The run has no lineage: which rows it trained on is not known.");
   else if (places === undefined) notes.push(`The lineage does not have step ${step}.`);
   if (places === undefined) return { step, numbers, rows: [], notes };
