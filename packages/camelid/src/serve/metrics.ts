@@ -99,6 +99,7 @@ export class Metrics {
       ...gauge("camelid_sequences_waiting", "Sequences that wait for room.", (one) => one.waiting),
       ...gauge("camelid_kv_cache_bytes", "Budget for keys and values.", (one) => one.kvCacheBytes),
       ...gauge("camelid_kv_used_bytes", "Bytes of keys and values in use.", (one) => one.kvUsedBytes),
+      ...gauge("camelid_kv_reserved_bytes", "Bytes set aside of it.", (one) => one.kvReservedBytes),
       ...gauge("camelid_reused_tokens", "Prompt tokens that were there already.", (one) => one.reusedTokens),
       ...counted("camelid_uptime_seconds", "Since the server started.", "gauge", [
         `camelid_uptime_seconds ${(Date.now() - this.#started) / 1000}`,
