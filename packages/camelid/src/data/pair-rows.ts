@@ -132,7 +132,7 @@ export function pairSides(row: PreferenceRow, chosen: RenderedRow, rejected: Ren
  * Earlier answers belong to the common prompt: in the difference of the two sides they cancel, and a mean per token must not
  * count them.
  */
-function lastAnswerOnly({ dataset, id, inputIds, labels }: RenderedRow, start: number): TokenRow {
+export function lastAnswerOnly({ dataset, id, inputIds, labels }: RenderedRow, start: number): TokenRow {
   return { dataset, id, inputIds, labels: labels.map((label, at) => (at < start ? IGNORE_INDEX : label)) };
 }
 

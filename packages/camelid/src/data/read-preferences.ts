@@ -103,7 +103,7 @@ function faultError(fault: PairFault, where: string): DataError {
 }
 
 /** Rules of sources know the field; the row is known here. */
-function atRow<T>(row: string, action: () => T): T {
+export function atRow<T>(row: string, action: () => T): T {
   try {
     return action();
   } catch (error) {

@@ -77,7 +77,7 @@ export async function watchPairs(
   return { ...all, watched: fewOfEach(label(spread(data.pairs, GUESSED))), source: "trained" };
 }
 
-function checkOneWay(settings: Pick<WatchSettings, "evalData" | "heldOutRows">, pairs: number): void {
+export function checkOneWay(settings: Pick<WatchSettings, "evalData" | "heldOutRows">, pairs: number): void {
   const { evalData, heldOutRows } = settings;
   if (evalData !== null && heldOutRows !== null) {
     throw new SettingsError("ERR_HELD_OUT", "there are two sets of held-out pairs.", {

@@ -236,9 +236,9 @@ export const knobs = {
   }),
 
   beta: knob(z.number().positive().default(0.1), {
-    help: "DPO's temperature: larger stays closer to the reference.",
+    help: "DPO's and KTO's temperature: larger stays closer to the reference.",
     group: "Preferences",
-    alsoKnownAs: ["dpo_beta"],
+    alsoKnownAs: ["dpo_beta", "kto_beta"],
   }),
   lossType: knob(z.enum(["dpo", "dpo-norm", "ipo", "simpo"]).default("dpo"), {
     help: "Log-probabilities of answers: summed (dpo, beta 0.1), or their mean per token (dpo-norm, beta 5; ipo, a squared distance, beta 0.1; simpo, without a reference, beta 2).",
@@ -259,6 +259,16 @@ export const knobs = {
     help: "What DPO compares with: log-probabilities computed once before training, or the model with its adapters switched off.",
     group: "Preferences",
     alsoKnownAs: ["precompute_ref_log_probs", "ref_model", "cached_reference"],
+  }),
+  desirableWeight: knob(z.number().positive().default(1), {
+    help: "KTO's weight of desirable answers; with unequal numbers, weight times count of both kinds should be alike (up to 4 : 3).",
+    group: "Preferences",
+    alsoKnownAs: ["desirable_weight", "kto_chosen_weight"],
+  }),
+  undesirableWeight: knob(z.number().positive().default(1), {
+    help: "KTO's weight of undesirable answers.",
+    group: "Preferences",
+    alsoKnownAs: ["undesirable_weight", "kto_rejected_weight"],
   }),
   sharePrompts: knob(z.boolean().default(true), {
     help: "The prompt of a pair goes through the model once for both answers; results are those of separate rows.",
