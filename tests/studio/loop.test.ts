@@ -98,6 +98,11 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
         .split("\n")
         .map((line) => JSON.parse(line));
       expect(votes).toHaveLength(4);
+      const { files } = (await (await studio.fetch("/api/catalog")).json()) as { files: { id: string }[] };
+      expect(
+        files.map(({ id }) => id),
+        "votes are no data to train on",
+      ).not.toContain(`${root}/studio/votes.jsonl`);
       const exported = (await page.locator(".note.good a").textContent())!.split("/").at(-1)!;
       const { rows } = await readPreferences(join(folder, "studio", exported));
       expect(rows.length).toBeGreaterThan(0);

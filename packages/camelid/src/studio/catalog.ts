@@ -12,6 +12,8 @@ import { summarizeRun } from "./runs/summary.js";
 const DEEPEST = 7;
 const MOST_FOLDERS = 20_000;
 const PASSED_OVER = new Set(["node_modules", "__pycache__", "dist", "build"]);
+/** The Studio's own record of votes has messages, and is no data to train on. */
+const VOTES = "votes.jsonl";
 
 export function readCatalog(roots: Roots): Catalog {
   const catalog: Catalog = {
@@ -47,13 +49,16 @@ export function readCatalog(roots: Roots): Catalog {
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
-        if (depth < DEEPEST && !entry.name.startsWith(".") && !PASSED_OVER.has(entry.name))
+        // An evaluation keeps what its models said, to go on from.
+        const isKept = kind === "eval" && entry.name === "answers";
+        if (depth < DEEPEST && !isKept && !entry.name.startsWith(".") && !PASSED_OVER.has(entry.name))
           visit(path, depth + 1, kind === "run" ? id : run);
       } else if (
         kind === "plain" &&
         entry.isFile() &&
         /\.jsonl(\.gz)?$/.test(entry.name) &&
-        !entry.name.startsWith(".")
+        !entry.name.startsWith(".") &&
+        entry.name !== VOTES
       ) {
         add(catalog.files, () => fileSummary(path, roots.idOf(path)));
       }
