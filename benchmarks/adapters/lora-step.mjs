@@ -5,9 +5,10 @@
  *
  *     node benchmarks/adapters/lora-step.mjs [--size 41m|tiny] [--threads 4] [--rounds 5] [--tokens 4096] [--rank 16] [--clock wall|cpu]
  *
- * `--clock cpu` counts processor time, which other programs on the machine disturb less; best with one thread.
+ * `--model` takes a folder's model instead of a random one, `--only` some of the methods by name, and `--json` prints one line of
+ * JSON for other scripts. `--clock cpu` counts processor time, which other programs on the machine disturb less; best with one thread.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -22,6 +23,7 @@ import {
   saveModel,
 } from "../../packages/camelid/dist/index.js";
 import * as torch from "../../packages/torch/dist/index.js";
+import { madeRows } from "./made-rows.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -31,6 +33,9 @@ const { values } = parseArgs({
     tokens: { type: "string", default: "4096" },
     rank: { type: "string", default: "16" },
     clock: { type: "string", default: "wall" },
+    model: { type: "string" },
+    only: { type: "string", multiple: true },
+    json: { type: "boolean", default: false },
   },
 });
 const [threads, rounds, tokens, rank] = ["threads", "rounds", "tokens", "rank"].map((key) =>
@@ -55,27 +60,20 @@ const sizes = {
     num_attention_heads: 8,
   },
 };
-const config = parseConfig({ model_type: "llama", max_position_embeddings: 2048, ...sizes[values.size] });
-
 const root = mkdtempSync(join(tmpdir(), "camelid-lora-step-"));
-const folder = join(root, "model");
-{
+const folder = values.model ?? join(root, "model");
+const config = parseConfig(
+  values.model === undefined
+    ? { model_type: "llama", max_position_embeddings: 2048, ...sizes[values.size] }
+    : JSON.parse(readFileSync(join(folder, "config.json"), "utf8")),
+);
+if (values.model === undefined) {
   const model = initModel(config, { dtype: "bfloat16" });
   saveModel(model, folder);
   model[Symbol.dispose]();
 }
 
-// Rows of 64 to 512 tokens, the last two thirds of each trained, as many as fill the budget.
-const rows = [];
-for (let left = tokens; left > 0; ) {
-  const length = Math.min(left, 64 + ((rows.length * 149) % 449));
-  const inputIds = Int32Array.from(
-    { length },
-    (_, i) => 3 + ((i * 7919 + rows.length * 31) % (config.vocabSize - 3)),
-  );
-  rows.push({ inputIds, labels: inputIds.map((id, i) => (i < length / 3 ? -100 : id)), dataset: "made" });
-  left -= length;
-}
+const rows = madeRows(tokens, config.vocabSize);
 const scale = 1 / rows.reduce((sum, { labels }) => sum + labels.filter((label) => label !== -100).length, 0);
 
 const targetModules = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -116,12 +114,14 @@ function measure({ trainable = false, lora, quantize = null, maxGradNorm = 1, ad
   for (const thing of [optimizer, meter, model]) thing[Symbol.dispose]();
 }
 
-const results = new Map(
-  Object.keys(methods).map((name) => [name, { milliseconds: Number.POSITIVE_INFINITY }]),
-);
-for (let round = 0; round < rounds; round++)
-  for (const [name, method] of Object.entries(methods)) measure(method, results.get(name));
+const wanted = Object.keys(methods).filter((name) => values.only?.includes(name) ?? true);
+const results = new Map(wanted.map((name) => [name, { milliseconds: Number.POSITIVE_INFINITY }]));
+for (let round = 0; round < rounds; round++) for (const [name, best] of results) measure(methods[name], best);
 rmSync(root, { recursive: true });
+if (values.json) {
+  console.log(JSON.stringify(Object.fromEntries(results)));
+  process.exit();
+}
 
 const full = results.get("full");
 console.log(

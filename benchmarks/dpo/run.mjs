@@ -1,12 +1,11 @@
 // Runs Camelid, without one of its ingredients each, and TRL in turn on the same model and pairs; see README.md.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { loadTokenizer, readPairRows, readPreferences } from "../../packages/camelid/dist/index.js";
-import { makeModel } from "../sft/make-model.mjs";
+import { preparePairs } from "./prepare-pairs.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
@@ -24,14 +23,15 @@ if (values.data === undefined) throw new Error("--data: a file of preference pai
 const MAX_TOKENS = 1024;
 const PAIRS_A_STEP = 4;
 const WARM_UP = 3;
-const SIZES = {
-  "41m": { hidden: 512, intermediate: 1376, layers: 8, heads: 8 },
-  tiny: { hidden: 64, intermediate: 128, layers: 2, heads: 2 },
-};
 const work = mkdtempSync(join(tmpdir(), "camelid-bench-"));
 
 try {
-  const { model, pairs, count, tokens } = await prepare();
+  const { model, pairs, count, tokens } = await preparePairs(work, {
+    data: values.data,
+    size: values.size,
+    count: (WARM_UP + Number(values.steps)) * PAIRS_A_STEP,
+    maxTokens: MAX_TOKENS,
+  });
   console.log(`${count} pairs, ${(tokens / count).toFixed(0)} tokens each with the prompt counted twice`);
   const node = (...flags) => ["node", [join(here, "camelid-pairs.mjs"), model, pairs, ...flags]];
   const python = (...flags) => [values.python, [join(here, "trl_pairs.py"), model, pairs, ...flags]];
@@ -46,40 +46,6 @@ try {
   report(compare(contestants), count);
 } finally {
   rmSync(work, { recursive: true, force: true });
-}
-
-/** A tokenizer and a model, and as many pairs as are needed, whose sides are short enough for everybody. */
-async function prepare() {
-  const { rows } = await readPreferences(values.data, { onBad: "skip" });
-  const texts = rows.flatMap(({ chosen, rejected }) => [chosen, rejected]).map((messages) => ({ messages }));
-  const model = join(work, "model");
-  await makeModel(model, texts.map((row) => JSON.stringify(row)).join("\n"), SIZES[values.size]);
-  const tokenizer = await loadTokenizer(model);
-  const read = await readPairRows(values.data, tokenizer, { onBad: "skip" });
-  const byPlace = new Map(rows.map((row) => [row.origin.line - 1, row]));
-  const need = (WARM_UP + Number(values.steps)) * PAIRS_A_STEP;
-  const fitting = read.pairs
-    .filter(
-      ({ chosen, rejected }) => Math.max(chosen.inputIds.length, rejected.inputIds.length) <= MAX_TOKENS,
-    )
-    .slice(0, need);
-  if (fitting.length < need) throw new Error(`${need} pairs are needed, ${fitting.length} fit`);
-  const pairs = join(work, "pairs.jsonl");
-  const lines = fitting.map(({ place, id }) => {
-    const { chosen, rejected } = byPlace.get(place);
-    return JSON.stringify({
-      id,
-      prompt: chosen.slice(0, -1),
-      chosen: chosen.slice(-1),
-      rejected: rejected.slice(-1),
-    });
-  });
-  writeFileSync(pairs, `${lines.join("\n")}\n`);
-  const tokens = fitting.reduce(
-    (sum, { chosen, rejected }) => sum + chosen.inputIds.length + rejected.inputIds.length,
-    0,
-  );
-  return { model, pairs, count: need, tokens };
 }
 
 function compare(contestants) {
