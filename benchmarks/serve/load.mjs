@@ -3,7 +3,8 @@ import { percentile } from "./numbers.mjs";
 
 /** @returns a list of requests for each client */
 export function makeLoad(clients, { perClient, promptTokens, vocabSize }) {
-  let state = 12345;
+  // Other prompts for each number of clients: an engine that keeps earlier ones must not have them already.
+  let state = 12345 + clients;
   const random = (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
@@ -31,7 +32,8 @@ export async function play(load, ask) {
     load.map(async (prompts, client) => {
       for (const prompt of prompts) {
         const asked = performance.now();
-        tokens += await ask(prompt, client, () => firstSeconds.push((performance.now() - asked) / 1000));
+        const made = await ask(prompt, client, () => firstSeconds.push((performance.now() - asked) / 1000));
+        tokens += made;
       }
     }),
   );
