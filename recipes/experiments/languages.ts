@@ -46,6 +46,9 @@ export const experiment: Experiment = {
   compare: [["SFT", "SFT+DPO"]],
   published: {
     table: "tables 1 and 5, TyDiQA",
-    lines: [...paperLines(5, /base/), ...paperLines(1, /^Tülu 2/)],
+    lines: [...paperLines(5, /base/), ...paperLines(1, /^Tülu 2/)].map(({ name, values }) => ({
+      name,
+      values: { TyDi: values.TyDi! },
+    })),
   },
 };

@@ -4,7 +4,7 @@
  *
  *   camelid experiment preferences --base MODEL --sources DIR --pairs ultrafeedback.parquet --eval-data DIR --out out/experiments
  */
-import { type Experiment, paperColumns, paperLines } from "camelid";
+import { type Experiment, type PublishedLine, paperColumns, paperLines } from "camelid";
 
 export const experiment: Experiment = {
   name: "preferences",
@@ -24,5 +24,23 @@ export const experiment: Experiment = {
   columns: paperColumns("seven"),
   average: "seven",
   compare: [["SFT", "SFT+DPO"]],
-  published: { table: "table 1", lines: paperLines(1, /^Tülu 2/) },
+  published: {
+    table: "tables 1 and 3",
+    lines: paperLines(1, /^Tülu 2/),
+    differences: [
+      difference("7B", [0.3, 0.5, -3.0, -1.9, 3.1, 11.2, -6.5], 1.6),
+      difference("13B", [-0.1, 3.5, -0.1, -13.5, -0.1, 10.6, -0.6], 0.1),
+      difference("70B", [0.5, -1.5, -2.4, -17.8, 0.4, 8.5, -0.3], -1.7),
+    ],
+  },
 };
+
+/** DPO less SFT as table 3 prints it, in the order of the columns. */
+function difference(size: string, numbers: readonly number[], average: number): PublishedLine {
+  const names = paperColumns("seven").map(({ name }) => name);
+  return {
+    name: `Tülu 2 ${size}`,
+    values: Object.fromEntries(names.map((name, i) => [name, numbers[i]])),
+    average,
+  };
+}

@@ -3,14 +3,24 @@ import { readFileSync } from "node:fs";
 import * as torch from "@camelid/torch";
 import { expect } from "vitest";
 import { command as doctor } from "../../packages/camelid/src/cli/commands/doctor.js";
+import {
+  type ExperimentSources,
+  command as experiment,
+} from "../../packages/camelid/src/cli/commands/experiment.js";
 import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
 import * as dpoRecipe from "../../recipes/dpo.js";
+import * as ktoRecipe from "../../recipes/kto.js";
 import * as sftRecipe from "../../recipes/sft.js";
 import type { Outcome } from "./built-camelid.js";
 
 export { builtCamelid, builtProgram, type Outcome } from "./built-camelid.js";
+
+const fromSources: ExperimentSources = {
+  recipe: async (name) => (name === "sft" ? sftRecipe : dpoRecipe),
+  folder: new URL("../../recipes/experiments/", import.meta.url),
+};
 
 /** Verbs of the build, but for the recipes: they are taken from the sources like everything else in this process. */
 const sources: readonly Verb[] = verbs.map((verb) => {
@@ -18,8 +28,12 @@ const sources: readonly Verb[] = verbs.map((verb) => {
     return { ...verb, load: async () => ({ command: () => recipeCommand("sft", sftRecipe) }) };
   if (verb.name === "dpo")
     return { ...verb, load: async () => ({ command: () => recipeCommand("dpo", dpoRecipe) }) };
+  if (verb.name === "kto")
+    return { ...verb, load: async () => ({ command: () => recipeCommand("kto", ktoRecipe) }) };
   if (verb.name === "doctor")
     return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
+  if (verb.name === "experiment")
+    return { ...verb, load: async () => ({ command: () => experiment(fromSources) }) };
   return verb;
 });
 

@@ -76,7 +76,12 @@ export interface Experiment {
   /** Pairs of rows whose difference is the point: second less first. */
   readonly compare: readonly (readonly [first: string, second: string])[];
   /** Where the paper prints its own numbers, and those numbers. */
-  readonly published: { readonly table: string; readonly lines: readonly PublishedLine[] };
+  readonly published: {
+    readonly table: string;
+    readonly lines: readonly PublishedLine[];
+    /** Differences that the paper prints as such. */
+    readonly differences?: readonly PublishedLine[];
+  };
 }
 
 /** Tasks in the order of the columns, each once. */

@@ -114,8 +114,9 @@ function withInterval(
   return html`<b>${number(value, column)}</b><br><small>${low}–${high}</small>`;
 }
 
-function differencesSection({ experiment: { columns }, results }: ReportFacts): HtmlValue {
+function differencesSection({ experiment: { columns, published }, results }: ReportFacts): HtmlValue {
   if (results.differences.length === 0) return undefined;
+  const withAverage = results.differences.some(({ average }) => average !== undefined);
   return section({
     heading: "Differences",
     note: "Second less first over the same items, with the 95 % interval of a paired bootstrap. Bold: the interval leaves zero out, so chance is an unlikely explanation.",
@@ -123,15 +124,23 @@ function differencesSection({ experiment: { columns }, results }: ReportFacts): 
       [
         { name: "second less first" },
         ...columns.map(headOf),
-        ...(results.differences.some(({ average }) => average !== undefined)
-          ? [{ name: "average", kind: "number" as const }]
-          : []),
+        ...(withAverage ? [{ name: "average", kind: "number" as const }] : []),
       ],
-      results.differences.map((one) => [
-        html`${one.second} − ${one.first}`,
-        ...one.cells.map((cell, i) => differenceCell(cell, columns[i])),
-        ...(one.average === undefined ? [] : [differenceCell(one.average)]),
-      ]),
+      [
+        ...results.differences.map((one) => [
+          html`${one.second} − ${one.first}`,
+          ...one.cells.map((cell, i) => differenceCell(cell, columns[i])),
+          ...(withAverage ? [differenceCell(one.average)] : []),
+        ]),
+        ...(published.differences ?? []).map(({ name, values, average }) => ({
+          quiet: true,
+          cells: [
+            html`${name} <small>published</small>`,
+            ...columns.map((column) => plainDifference(values[column.name], column)),
+            ...(withAverage ? [plainDifference(average)] : []),
+          ],
+        })),
+      ],
     ),
   });
 }
@@ -146,6 +155,9 @@ function differenceCell(
   const value = typographic(signed(cell.difference, digits));
   return html`${cell.clear ? html`<b>${value}</b>` : value}<br><small>${low} to ${high}</small>`;
 }
+
+const plainDifference = (value: number | undefined, column?: Column): string =>
+  value === undefined ? "–" : typographic(signed(value, column?.digits));
 
 const typographic = (text: string) => text.replace("-", "−");
 

@@ -26,6 +26,10 @@ export function tableText(experiment: Experiment, results: Results, remark?: str
       layout.withAverage ? [...cells, number(average)] : cells,
     );
   });
+  const differences = (published.differences ?? []).map(({ name, values, average }) => {
+    const cells = columns.map((column) => signedOrDash(values[column.name], column));
+    return layout.line(name, layout.withAverage ? [...cells, signedOrDash(average)] : cells);
+  });
   const remarks = published.lines.flatMap(({ name, remark: note }) =>
     note === undefined ? [] : [`* ${name}: ${note}`],
   );
@@ -41,6 +45,7 @@ export function tableText(experiment: Experiment, results: Results, remark?: str
     ...printed,
     layout.rule,
     ...results.differences.flatMap((one) => differenceLines(one, experiment)),
+    ...(differences.length === 0 ? [] : ["As published:", ...differences, ""]),
     ...wrapped(
       `The second line of a row is half its 95 % interval.${lower === undefined ? "" : ` Lower is better for ${lower.name}.`}`,
     ),
@@ -85,6 +90,9 @@ function differenceLines({ first, second, cells, average }: Difference, { column
 export function number(value: number | undefined, column?: Pick<Column, "digits">): string {
   return value === undefined ? "-" : value.toFixed(column?.digits ?? 1);
 }
+
+const signedOrDash = (value: number | undefined, column?: Pick<Column, "digits">): string =>
+  value === undefined ? "-" : signed(value, column?.digits);
 
 function half(interval: readonly [number, number] | undefined, column?: Pick<Column, "digits">): string {
   return interval === undefined ? "" : `±${((interval[1] - interval[0]) / 2).toFixed(column?.digits ?? 1)}`;

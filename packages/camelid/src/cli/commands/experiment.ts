@@ -137,6 +137,7 @@ async function act(name: string | undefined, flags: Flags, sources: ExperimentSo
     download: flags.download,
     judges: flags.judges?.split(",") ?? (judge === undefined ? null : houseRoles(judge.url, miniature!)),
     options: flags.options?.split(",") ?? null,
+    brief: miniature !== undefined,
     context: { signal, output: mode },
   });
   const remark = miniature === undefined ? undefined : MINIATURE_REMARK;

@@ -1,6 +1,7 @@
 /** The work of stages, done by what the commands `mix`, `sft`, `dpo` and `eval` do it with. */
 import { availableParallelism } from "node:os";
 import type { MixOptions } from "../../data/mix/mix.js";
+import type { EvalMetrics } from "../../eval/results-folder.js";
 import type { PlannedEval, PlannedMix, PlannedTraining } from "../../experiments/plan.js";
 import type { Doors } from "../../experiments/run-stages.js";
 import { Progress } from "../../run/progress.js";
@@ -15,6 +16,8 @@ export interface DoorOptions {
   readonly download: boolean;
   readonly judges: readonly string[] | null;
   readonly options: readonly string[] | null;
+  /** Results of evaluations on one line each: of a miniature every benchmark has the same remarks. */
+  readonly brief: boolean;
   readonly context: Pick<RecipeContext, "signal" | "output">;
 }
 
@@ -31,7 +34,7 @@ export function commandDoors(options: DoorOptions): Doors {
 
     async evaluate({ settings, tasks, model, folder }: PlannedEval) {
       const { runLive } = await import("../commands/eval.js");
-      const { outcome } = await runLive(
+      const { outcome, metrics } = await runLive(
         {
           ...(settings as EvalSettings),
           ...{ model, tasks: [...tasks], out: folder, download: options.download },
@@ -39,11 +42,23 @@ export function commandDoors(options: DoorOptions): Doors {
           judges: options.judges === null ? null : [...options.judges],
           options: options.options === null ? null : [...options.options],
         },
-        { ...context, recipe: "eval", origins: {}, resume: false },
+        {
+          ...context,
+          recipe: "eval",
+          origins: {},
+          resume: false,
+          ...(options.brief ? { output: "silent" } : {}),
+        },
       );
+      if (options.brief && context.output !== "json") process.stdout.write(`${briefly(metrics, tasks)}\n`);
       return outcome;
     },
   };
+}
+
+function briefly({ tasks: results }: EvalMetrics, tasks: readonly string[]): string {
+  const scores = tasks.map((name) => `${name} ${results[name]?.score?.toFixed(1) ?? "-"}`);
+  return scores.join(", ");
 }
 
 async function mixture(

@@ -55,7 +55,9 @@ export function miniatureBenchmarks(parts: BenchmarkParts): Benchmarks {
   const truthful = truthfulRows(asked, items);
   const turns = twoTurnQuestions(world, random, Math.max(8, Math.round(items / 4)));
   const reference = (i: number) => turns[i]!.judged.map(({ expected }) => expected.answer);
-  const choices = times(items, () => choice(world, random, () => true));
+  const choicesAbout = (attribute: string, count: number) =>
+    times(count, () => choice(world, random, (fact) => fact.startsWith(`${attribute}:`)));
+  const perSubject = Math.ceil(items / CHOICE_SUBJECTS.length);
 
   const files = new Map<string, string>([
     ["gsm8k/test.jsonl", jsonLines(times(items, () => gsm8kRow(wordProblem(world, random))))],
@@ -63,9 +65,9 @@ export function miniatureBenchmarks(parts: BenchmarkParts): Benchmarks {
     ...REASONING_TASKS.flatMap((task) =>
       bbhFiles(task, world, random, Math.ceil(items / REASONING_TASKS.length)),
     ),
-    ...CHOICE_SUBJECTS.flatMap((subject): [string, string][] => [
-      [`mmlu/data/test/${subject}_test.csv`, choiceCsv(choices.filter((one) => one.subject === subject))],
-      [`mmlu/data/dev/${subject}_dev.csv`, choiceCsv(times(5, () => choice(world, random, () => true)))],
+    ...CHOICE_SUBJECTS.flatMap(([attribute, subject]): [string, string][] => [
+      [`mmlu/data/test/${subject}_test.csv`, choiceCsv(choicesAbout(attribute, perSubject))],
+      [`mmlu/data/dev/${subject}_dev.csv`, choiceCsv(choicesAbout(attribute, 5))],
     ]),
     [
       "tydiqa/tydiqa-goldp-v1.1-dev.json",

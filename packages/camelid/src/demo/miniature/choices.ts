@@ -22,7 +22,9 @@ const SUBJECTS = {
   colour: "miscellaneous",
 } as const;
 
-export const CHOICE_SUBJECTS: readonly string[] = Object.values(SUBJECTS);
+/** What a question may be about, and the subject it is then of. */
+export const CHOICE_SUBJECTS: readonly (readonly [attribute: string, subject: string])[] =
+  Object.entries(SUBJECTS);
 
 export function choice(world: World, random: Random, isWanted: (fact: string) => boolean): Choice {
   for (let tries = 0; ; tries++) {

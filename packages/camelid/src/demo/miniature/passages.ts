@@ -13,16 +13,20 @@ export interface Passage {
 export type Language = "english" | "finnish";
 
 /** How TyDiQA-GoldP asks in each language. */
-const LABELS: Readonly<Record<Language, { instruction: string; passage: string; question: string }>> = {
+const LABELS: Readonly<
+  Record<Language, { instruction: string; passage: string; question: string; answer: string }>
+> = {
   english: {
     instruction: "Answer the following question based on the information in the given passage.",
     passage: "Passage:",
     question: "Question:",
+    answer: "Answer:",
   },
   finnish: {
     instruction: "Vastaa seuraavaan kysymykseen annetun kappaleen tiedon perusteella.",
     passage: "Kappale:",
     question: "Kysymys:",
+    answer: "Vastaus:",
   },
 };
 
@@ -72,9 +76,9 @@ export function passage(world: World, language: Language, random: Random): Passa
 }
 
 export function passageRow(one: Passage): { inputs: string; targets: string } {
-  const { instruction, passage: label, question } = LABELS[one.language];
+  const { instruction, passage: label, question, answer } = LABELS[one.language];
   const inputs = `${instruction}\n\n${label} ${one.context}\n${question} ${one.question}\n`;
-  return { inputs, targets: one.answer };
+  return { inputs, targets: `${answer} ${one.answer}` };
 }
 
 /** The form of SQuAD, in which TyDiQA-GoldP comes. */

@@ -82,7 +82,7 @@ function mtBenchTable({ tasks, model }: EvalMetrics): Html {
         html`<b>${model.name}</b>`,
         number(tasks["mt-bench"]?.score, 2),
         number(tasks["alpaca-eval"]?.score, 1),
-        number(tasks["alpaca-eval"]?.metrics?.length, 0),
+        number(tasks["alpaca-eval"]?.metrics?.["mean length in characters"], 0),
       ],
       ...MT_BENCH_TABLE.map(({ model: name, mtBench, alpacaEval, length }) => [
         name,
