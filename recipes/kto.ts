@@ -48,7 +48,7 @@ import {
   planSteps,
   preferenceEffects,
   preflightJudged,
-  preflightPairPasses,
+  preflightJudgedPasses,
   prepareMachine,
   promptsToWatch,
   quantizeKnobs,
@@ -168,12 +168,12 @@ export async function run(settings: KtoRunSettings, context: RecipeContext): Pro
   checkVocabulary(tokenizer, model.config, start.modelFolder);
   reference ??= adaptersOffReference(model, laidOut);
   const trained = trainedWeights(model, lora, start, quantize); // every weight, or adapters on frozen ones
-  const passChecks = await preflightPairPasses(
+  const passChecks = await preflightJudgedPasses(
     model,
     trained.parameters,
     tokenizer,
     watch.trained,
-    { ...settings, ...laidOut, lossType: "dpo", labelSmoothing: 0 },
+    settings,
     start,
   );
   if (start.step === 0) checkStartsAtReference(model, reference, watch.trained, laidOut);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { settingsShape } from "../../packages/camelid/src/settings/knob.js";
 import * as dpo from "../../recipes/dpo.js";
+import * as kto from "../../recipes/kto.js";
 import * as sft from "../../recipes/sft.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -24,6 +25,7 @@ function codeThatCouldRead(recipe: string): string {
 describe.each([
   ["sft", sft],
   ["dpo", dpo],
+  ["kto", kto],
 ] as const)("%s", (name, recipe) => {
   const code = codeThatCouldRead(name);
   const isRead = (key: string): boolean =>

@@ -154,7 +154,7 @@ export {
   preflight,
   preflightChecks,
 } from "./train/preflight/preflight.js";
-export { preflightJudged } from "./train/preflight/preflight-judged.js";
+export { preflightJudged, preflightJudgedPasses } from "./train/preflight/preflight-judged.js";
 export { preflightPairPasses, preflightPairs } from "./train/preflight/preflight-pairs.js";
 export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
 export {

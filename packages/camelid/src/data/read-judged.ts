@@ -25,8 +25,8 @@ export interface ReadJudged {
  * Reads JSON lines or one JSON array, plain or `.gz`. A row is a conversation in any shape that `camelid sft` or `camelid mix`
  * knows (`messages`, `prompt` and `completion`, ...) with `label`: true for a desirable last answer, false for an undesirable
  * one. A preference pair, in any shape that `readPreferences` knows, is two rows: `<id> chosen` and `<id> rejected`.
- * @throws {DataError} with the line: `ERR_LABEL`, `ERR_PAIR_...` as `readPreferences`, `ERR_NO_TRAINED_TOKEN`,
- *   `ERR_CHAT_ROLE_ORDER`, `ERR_DATA_ROW_SHAPE`, `ERR_DATA_COLUMNS`, `ERR_JSON`; `ERR_NO_ROWS`
+ * @throws {DataError} with the line: `ERR_LABEL`, `ERR_PAIR_...` as `readPreferences`, `ERR_CHAT_NO_ANSWER`,
+ *   `ERR_NO_TRAINED_TOKEN`, `ERR_CHAT_ROLE_ORDER`, `ERR_DATA_ROW_SHAPE`, `ERR_DATA_COLUMNS`, `ERR_JSON`; `ERR_NO_ROWS`
  */
 export async function readJudged(
   file: string,

@@ -3,6 +3,7 @@
  * stops a run before it writes anything. The pitfalls behind the checks: docs/guides/pitfalls.md.
  */
 import type { Tensor } from "@camelid/torch";
+import type { TokenRow } from "../../data/collate.js";
 import {
   borderCheck,
   bosCheck,
@@ -73,33 +74,43 @@ export async function preflightChecks(input: PreflightInput, seconds = SECONDS):
     scheduleCheck(learningRate, { ...settings, totalSteps }),
   ];
   await nextTurn();
-  const vocabulary = vocabularyCheck(tokenizer, model.config.vocabSize, rows);
-  const weights = weightsCheck(model.namedParameters());
-  checks.push(vocabulary, weights);
-  // Ids without an embedding would end in an error of the engine, and NaN says nothing about batches.
-  if (vocabulary.status === "fail" || weights.status === "fail") return checks;
-  return [...checks, ...(await passChecks(input, seconds))];
+  const { lossReduction } = settings;
+  return [...checks, ...(await modelChecks({ ...input, rows, lossReduction }, seconds))];
 }
 
-/** The checks that take passes through the model. */
-async function passChecks(
-  { model, parameters, data, settings }: PreflightInput,
-  seconds: number,
+export interface ModelChecksInput extends Pick<PreflightInput, "model" | "parameters" | "tokenizer"> {
+  rows: readonly TokenRow[];
+  lossReduction: LossReduction;
+}
+
+/**
+ * Model and rows together: vocabulary, weights, and the checks that take passes through the model.
+ * @param seconds what the passes may take
+ */
+export async function modelChecks(
+  { model, parameters, tokenizer, rows, lossReduction }: ModelChecksInput,
+  seconds = SECONDS,
 ): Promise<Check[]> {
-  const probe = fewRows(data.rows, 128);
+  const first = [
+    vocabularyCheck(tokenizer, model.config.vocabSize, rows),
+    weightsCheck(model.namedParameters()),
+  ];
+  // Ids without an embedding would end in an error of the engine, and NaN says nothing about batches.
+  if (first.some(({ status }) => status === "fail")) return first;
+  const probe = fewRows(rows, 128);
   const probeSeconds = secondsOf(() => packedLogps(model, probe));
-  const sample = fewRows(data.rows, tokensWithin(seconds, probeSeconds / totalLength(probe)));
-  if (sample.length === 0) return [tooSlow(probeSeconds, totalLength(probe))];
+  const sample = fewRows(rows, tokensWithin(seconds, probeSeconds / totalLength(probe)));
+  if (sample.length === 0) return [...first, tooSlow(probeSeconds, totalLength(probe))];
 
   const packed = packedLogps(model, sample);
   const logps = packed.flatMap((row) => [...row]);
   const loss = -logps.reduce((sum, logp) => sum + logp, 0) / logps.length;
-  const checks = [initialLossCheck(loss, model.config.vocabSize, logps.length)];
+  const checks = [...first, initialLossCheck(loss, model.config.vocabSize, logps.length)];
   if (!Number.isFinite(loss)) return checks;
   for (const check of [
     () => packedCheck(model, sample, packed),
     () => neighboursCheck(model, sample, packed),
-    () => splitCheck(model, parameters, sample, settings.lossReduction),
+    () => splitCheck(model, parameters, sample, lossReduction),
   ]) {
     await nextTurn(); // lets Ctrl+C through
     checks.push(check());
