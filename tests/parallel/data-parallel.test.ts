@@ -1,5 +1,4 @@
 /** Several processes train the model that one process trains, and end together when one of them fails. Gloo on this machine. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,8 +6,10 @@ import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import { loadModel, readLineage, readRun } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { builtCamelid, builtProgram } from "../cli/camelid.js";
+import { builtCamelid } from "../cli/camelid.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
+import { freePort } from "./free-port.js";
+import { firstStep, type Rank, rank } from "./start-rank.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-ranks-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -102,65 +103,6 @@ describe("the same training on any number of processes", () => {
 });
 
 describe("when something is wrong, every rank ends with the cause", () => {
-  interface Rank {
-    process: ChildProcess;
-    ended: Promise<{ code: number | null; err: string; seconds: number }>;
-  }
-
-  function rank(
-    place: number,
-    size: number,
-    port: number,
-    line: string[],
-    more: Record<string, string> = {},
-  ): Rank {
-    const env = {
-      ...process.env,
-      ...{ RANK: String(place), WORLD_SIZE: String(size), LOCAL_RANK: String(place) },
-      ...{ LOCAL_WORLD_SIZE: String(size), MASTER_ADDR: "127.0.0.1", MASTER_PORT: String(port) },
-      CAMELID_RANK_PATIENCE: "4",
-      ...more,
-    };
-    const started = performance.now();
-    const child = spawn(process.execPath, [builtProgram, ...line], {
-      env,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    let err = "";
-    child.stderr.on("data", (chunk) => {
-      err += chunk;
-    });
-    return {
-      process: child,
-      ended: new Promise((resolve) => {
-        child.on("close", (code) => {
-          resolve({ code, err, seconds: (performance.now() - started) / 1000 });
-        });
-      }),
-    };
-  }
-
-  const freePort = (): Promise<number> =>
-    new Promise((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => {
-        const { port } = server.address() as { port: number };
-        server.close(() => resolve(port));
-      });
-    });
-
-  /** Resolves when the run has done a step. */
-  async function firstStep(out: string): Promise<void> {
-    for (let tries = 0; tries < 400; tries++) {
-      const steps = await readRun(out).then(
-        (run) => run.steps.length,
-        () => 0,
-      );
-      if (steps > 0) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error("no step was done");
-  }
-
   const long = (out: string): string[] => [...words(out).slice(0, -1), "100000", "--save-every-steps", "5"];
 
   test.each([

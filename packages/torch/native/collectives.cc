@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -80,6 +81,8 @@ class Watch {
  public:
   void start(StorePointer store, int rank, int size, milliseconds patience) {
     if (running_.exchange(true)) return;
+    patience_ = patience;
+    heard();
     thread_ = std::thread([this, store, rank, size, patience] { run(store, rank, size, patience); });
   }
   void stop() {
@@ -90,6 +93,9 @@ class Watch {
   }
   std::string failure() {
     std::lock_guard<std::mutex> lock(mutex_);
+    // Where the network is cut the thread waits for an answer that never comes.
+    if (failure_.empty() && running_ && steady_clock::now() - heardAt_ > patience_)
+      return "rank 0, which all ranks meet at, cannot be reached: no answer for " + seconds();
     return failure_;
   }
 
@@ -115,18 +121,24 @@ class Watch {
           if (count != seen[other].count) {
             seen[other] = {count, steady_clock::now()};
           } else if (steady_clock::now() - seen[other].at > patience) {
-            return fail("rank " + std::to_string(other) + " has been silent for " +
-                        std::to_string(patience.count() / 1000) + " s: it hangs, or its machine cannot be reached");
+            return fail("rank " + std::to_string(other) + " has been silent for " + seconds() +
+                        ": it hangs, or its machine cannot be reached");
           }
         }
       } catch (const std::exception& error) {
         const std::string cause = error.what();
         return fail("rank 0, which all ranks meet at, cannot be reached: " + cause.substr(0, cause.find('\n')));
       }
+      heard();
       for (auto slept = milliseconds(0); running_ && slept < pause; slept += milliseconds(50))
         std::this_thread::sleep_for(milliseconds(50));
     }
   }
+  void heard() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    heardAt_ = steady_clock::now();
+  }
+  std::string seconds() const { return std::to_string(patience_.count() / 1000) + " s"; }
   void fail(std::string cause) {
     std::lock_guard<std::mutex> lock(mutex_);
     failure_ = std::move(cause);
@@ -134,11 +146,49 @@ class Watch {
 
   std::thread thread_;
   std::atomic<bool> running_{false};
+  milliseconds patience_{0};
   std::mutex mutex_;
   std::string failure_;
+  steady_clock::time_point heardAt_;
 };
 
 Watch& watch() { static auto* one = new Watch(); return *one; }
+
+// Runs what may wait for another process on a thread of its own, and gives up when the watch says that one is gone. The thread
+// is then left behind, since it may never return.
+template <typename T>
+T unlessLost(std::function<T()> work) {
+  struct Outcome {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    T value{};
+    std::exception_ptr error;
+  };
+  const auto outcome = std::make_shared<Outcome>();
+  std::thread([work = std::move(work), outcome] {
+    T value{};
+    std::exception_ptr error;
+    try {
+      value = work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    std::lock_guard<std::mutex> lock(outcome->mutex);
+    outcome->done = true;
+    outcome->value = std::move(value);
+    outcome->error = error;
+    outcome->changed.notify_one();
+  }).detach();
+
+  std::unique_lock<std::mutex> lock(outcome->mutex);
+  while (!outcome->changed.wait_for(lock, milliseconds(100), [&] { return outcome->done; })) {
+    const auto failure = watch().failure();
+    TORCH_CHECK(failure.empty(), failure);
+  }
+  if (outcome->error) std::rethrow_exception(outcome->error);
+  return outcome->value;
+}
 
 // ---- Stores ----
 
@@ -166,7 +216,9 @@ Napi::Value storeSet(const Napi::CallbackInfo& info) {
 
 // storeGet(store, key): waits until somebody has set it
 Napi::Value storeGet(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), stores().get(integer(info, 0))->get_to_str(text(info, 1)));
+  const auto value = unlessLost<std::string>(
+      [store = stores().get(integer(info, 0)), key = text(info, 1)] { return store->get_to_str(key); });
+  return Napi::String::New(info.Env(), value);
 }
 
 Napi::Value storeAdd(const Napi::CallbackInfo& info) {
@@ -270,39 +322,14 @@ Napi::Value reduceScatter(const Napi::CallbackInfo& info) {
 }
 
 // waitWork(work): returns when the result is there; throws when the operation or another process has failed. Some of Gloo's
-// operations do their last part inside `wait`, so a thread sits in it while this one looks at the watch.
+// operations do their last part inside `wait`.
 Napi::Value waitWork(const Napi::CallbackInfo& info) {
-  struct Outcome {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool done = false;
-    std::exception_ptr error;
-  };
   const WorkPointer work = works().take(integer(info, 0));
   if (work->isCompleted()) {
     work->wait();
     return info.Env().Undefined();
   }
-  const auto outcome = std::make_shared<Outcome>();
-  std::thread([work, outcome] {
-    std::exception_ptr error;
-    try {
-      work->wait();
-    } catch (...) {
-      error = std::current_exception();
-    }
-    std::lock_guard<std::mutex> lock(outcome->mutex);
-    outcome->done = true;
-    outcome->error = error;
-    outcome->changed.notify_one();
-  }).detach();  // when another process hangs, so does this thread: it is left behind
-
-  std::unique_lock<std::mutex> lock(outcome->mutex);
-  while (!outcome->changed.wait_for(lock, milliseconds(100), [&] { return outcome->done; })) {
-    const auto failure = watch().failure();
-    TORCH_CHECK(failure.empty(), failure);
-  }
-  if (outcome->error) std::rethrow_exception(outcome->error);
+  unlessLost<bool>([work] { return work->wait(); });
   return info.Env().Undefined();
 }
 

@@ -104,6 +104,7 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
       );
     },
     reportFailure(cause) {
+      if (native.watchFailure() !== "") return; // another was first
       try {
         native.storeSet(store, "failed", `rank ${rank} failed: ${cause}`);
         // Rank 0 takes the store with it: it stays until all have read this.

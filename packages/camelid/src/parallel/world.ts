@@ -1,7 +1,8 @@
 /** The processes that train one model together. One process alone is a world of size 1, in which everything here does nothing. */
+import { networkInterfaces } from "node:os";
 import type { ProcessGroup, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
-import { TrainingError } from "../errors.js";
+import { SettingsError, TrainingError } from "../errors.js";
 import { type RankInfo, rankFromEnvironment } from "./ranks.js";
 import { shareOut } from "./share.js";
 
@@ -33,7 +34,8 @@ const PATIENT = 24 * 3600;
 
 /**
  * Takes part in what the environment says (`rankFromEnvironment`); returns when all ranks are there. `CAMELID_RANK_ARRIVAL` says
- * how long to wait for them (600), `CAMELID_RANK_PATIENCE` after how much silence a rank is given up (20), in seconds.
+ * how long to wait for them (600), `CAMELID_RANK_PATIENCE` after how much silence a rank is given up (20), in seconds;
+ * `GLOO_SOCKET_IFNAME` which network interface to use.
  * @throws {SettingsError} `ERR_RANK_VARIABLES`
  * @throws {DistributedError} `ERR_RENDEZVOUS`
  */
@@ -49,8 +51,24 @@ export function joinWorld(env: Readonly<Record<string, string | undefined>> = pr
       timeout: PATIENT,
       arrival: Number(env.CAMELID_RANK_ARRIVAL ?? 600),
       patience: Number(env.CAMELID_RANK_PATIENCE ?? 20),
-      ...(isLocal ? { hostname: "127.0.0.1" } : {}),
+      ...(isLocal ? { hostname: "127.0.0.1" } : ownAddress(env.GLOO_SOCKET_IFNAME)),
     }),
+  );
+}
+
+/** The address of the network interface that the others are to use; left to Gloo when none is named. */
+function ownAddress(name: string | undefined): { hostname?: string } {
+  if (name === undefined || name === "") return {};
+  const interfaces = networkInterfaces();
+  const [address] = interfaces[name] ?? [];
+  if (address !== undefined) return { hostname: address.address };
+  throw new SettingsError(
+    "ERR_RANK_VARIABLES",
+    `GLOO_SOCKET_IFNAME is "${name}"; there is no such interface with an address.`,
+    {
+      where: `this machine has ${Object.keys(interfaces).join(", ")}`,
+      fix: "name one of these, or unset it.",
+    },
   );
 }
 
