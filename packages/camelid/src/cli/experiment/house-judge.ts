@@ -95,8 +95,10 @@ export function yesOrNo(prompt: string, known: ReadonlyMap<string, Expectation>)
     /^Q: ([\s\S]*?)\nA: ([\s\S]*)\n(True|Helpful):$/.exec(prompt) ?? [];
   const expected = known.get(question);
   if (expected === undefined) return " no";
+  // Any length will do, and no text is right because it is letter for letter the expected one.
+  const answer = `${text} and more`;
   const fault = (wanted: Partial<Expectation>) =>
-    judge({ answer: text, includes: [], excludes: [], strict: false, ...wanted }, text, "stop").reason;
+    judge({ answer, includes: [], excludes: [], strict: false, ...wanted }, text, "stop").reason;
   const says = (phrase: string) => !["missing", "empty"].includes(fault({ includes: [phrase] }));
   const yes =
     label === "True"
