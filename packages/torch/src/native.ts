@@ -129,6 +129,7 @@ export const native: Native = load();
 
 function load(): Native {
   setThreadWaiting();
+  boundKernelCaches();
   const binding = findBinding();
   let loaded: Native;
   try {
@@ -167,4 +168,13 @@ function setThreadWaiting(): void {
   if (GOMP_SPINCOUNT !== undefined || OMP_WAIT_POLICY !== undefined) return;
   const [lastMinute = 0] = loadavg();
   if (lastMinute > availableParallelism() / 2) process.env.GOMP_SPINCOUNT = "2000";
+}
+
+/**
+ * oneDNN keeps a kernel, about half a megabyte, for every shape of a bf16 product it has met, up to a thousand of each kind; a run
+ * on rows of all lengths meets new shapes at every step. A step needs some forty. libtorch reads these when it is loaded.
+ */
+function boundKernelCaches(): void {
+  process.env.ONEDNN_PRIMITIVE_CACHE_CAPACITY ??= "64";
+  process.env.LRU_CACHE_CAPACITY ??= "64";
 }
