@@ -1,6 +1,7 @@
 /** Shows answers as they grow: one model's text runs on; several stand in columns that are drawn again. */
 import type { WriteStream } from "node:tty";
 import { sideBySide } from "./columns.js";
+import { withoutControls } from "./without-controls.js";
 
 export interface AnswerView {
   /** The whole text of one model so far. */
@@ -30,7 +31,7 @@ export function columnsView(terminal: WriteStream, names: readonly string[]): An
   let last = 0;
   const draw = (isEnd: boolean): void => {
     const all = sideBySide(
-      texts.map((text, i) => `${names[i]}\n${text.trim()}`),
+      texts.map((text, i) => `${names[i]}\n${withoutControls(text.trim())}`),
       terminal.columns ?? 80,
     );
     const lines = isEnd ? all : all.slice(-Math.max(1, (terminal.rows ?? 24) - 2));

@@ -60,13 +60,16 @@ export class ChatSession {
       ),
     );
     const seed = (this.#settings.seed ?? 0) + this.#turns++;
+    // All are asked before any begins: what one of them cannot take, none works on.
+    const streams = this.speakers.map(({ engine }, place) =>
+      engine.stream({ ...this.#settings, seed, promptIds: prompts[place]! }, { signal }),
+    );
     const answers = await Promise.all(
-      this.speakers.map(async ({ engine }, place): Promise<Answer> => {
+      streams.map(async (stream, place): Promise<Answer> => {
         const started = performance.now();
         const seconds = (): number => (performance.now() - started) / 1000;
         const answer: Answer = { text: "", tokens: 0, seconds: 0, firstSeconds: 0, isCut: false };
-        const request = { ...this.#settings, seed, promptIds: prompts[place]! };
-        for await (const { text, outputIds, finishReason } of engine.stream(request, { signal })) {
+        for await (const { text, outputIds, finishReason } of stream) {
           if (answer.text === "" && text !== "") answer.firstSeconds = seconds();
           answer.text += text;
           answer.tokens += outputIds.length;

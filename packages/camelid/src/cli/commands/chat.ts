@@ -16,6 +16,7 @@ import { prepareMachine } from "../../train/machine.js";
 import { type AnswerView, blocksView, columnsView, runningView } from "../chat/screen.js";
 import { type Answer, ChatSession, type Speaker } from "../chat/session.js";
 import { shortNames } from "../chat/short-names.js";
+import { withoutControls } from "../chat/without-controls.js";
 import { fetchWithProgress } from "../fetch-models.js";
 import { recipeCommand } from "../recipe-command.js";
 
@@ -54,7 +55,7 @@ const settings = z.strictObject({
 type Settings = z.output<typeof settings>;
 
 export function command(): Command {
-  return recipeCommand("chat", { settings, presets: {}, run }).description(
+  return recipeCommand("chat", { settings, presets: {}, run, interruptText: "Ending." }).description(
     "Talks with one or several models in the terminal. Inside: /new forgets, /undo takes the last question back, /system changes what the models are told, /save writes the conversation as training rows, /help, /exit.",
   );
 }
@@ -65,7 +66,7 @@ const HELP = `/new             forget the conversation
 /save <file>     write the conversation as rows that sft can train on
 /exit            end (Ctrl+D too); Ctrl+C stops an answer`;
 
-async function run(chosen: Settings, { output }: RecipeContext): Promise<RunOutcome> {
+async function run(chosen: Settings, { signal, output }: RecipeContext): Promise<RunOutcome> {
   const machine = { ...prepareMachine(chosen), quantize: chosen.quantize };
   await using speakers = new Speakers();
   const folders = [chosen.model, ...chosen.beside];
@@ -77,8 +78,8 @@ async function run(chosen: Settings, { output }: RecipeContext): Promise<RunOutc
     { maxNewTokens, temperature, topP, seed },
     chosen.system ?? undefined,
   );
-  await talk(session);
-  return "completed";
+  await talk(session, signal);
+  return signal.aborted ? "interrupted" : "completed";
 }
 
 /** Models and their engines, freed together. */
@@ -100,7 +101,8 @@ class Speakers implements AsyncDisposable {
   }
 }
 
-async function talk(session: ChatSession): Promise<void> {
+/** @param signal SIGTERM, and SIGINT where no terminal turns Ctrl+C into a key */
+async function talk(session: ChatSession, signal: AbortSignal): Promise<void> {
   const { stdin, stdout } = process;
   const say = (text: string): void => void stdout.write(text);
   const isTerminal = stdin.isTTY === true && stdout.isTTY === true;
@@ -110,10 +112,17 @@ async function talk(session: ChatSession): Promise<void> {
     if (answering !== undefined) answering.abort();
     else lines.close();
   });
+  const end = (): void => {
+    answering?.abort();
+    lines.close();
+  };
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
   if (isTerminal)
     say(`${session.speakers.map(({ name }) => name).join(", ")}. /help shows what else there is.\n`);
   lines.prompt();
   for await (const line of lines) {
+    if (signal.aborted) break;
     const question = line.trim();
     if (question === "/exit") break;
     if (question.startsWith("/")) say(`${obey(session, question)}\n`);
@@ -122,7 +131,7 @@ async function talk(session: ChatSession): Promise<void> {
       await answer(session, question, isTerminal, answering.signal);
       answering = undefined;
     }
-    lines.prompt();
+    if (!signal.aborted) lines.prompt();
   }
   lines.close();
 }
@@ -184,7 +193,7 @@ async function answer(
 }
 
 function viewOf({ speakers }: ChatSession, isTerminal: boolean): AnswerView {
-  const write = (text: string): void => void process.stdout.write(text);
+  const write = (text: string): void => void process.stdout.write(isTerminal ? withoutControls(text) : text);
   if (speakers.length === 1) return runningView(write);
   const names = speakers.map(({ name }) => name);
   return isTerminal ? columnsView(process.stdout as WriteStream, names) : blocksView(write, names);

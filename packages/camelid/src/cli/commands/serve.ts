@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -6,6 +7,7 @@ import { SettingsError } from "../../errors.js";
 import { createEngine } from "../../generate/engine.js";
 import type { Engine } from "../../generate/requests.js";
 import { checkVocabulary } from "../../model/check-vocabulary.js";
+import { parseHubName } from "../../run/hub-names.js";
 import { startServer } from "../../serve/server.js";
 import { knob } from "../../settings/knob.js";
 import { knobs, quantizeKnobs } from "../../settings/knobs.js";
@@ -108,7 +110,7 @@ async function run(chosen: ServeSettings, { signal, output }: RecipeContext): Pr
     ...chosen,
     engines: engines.byName,
     // From the environment only: a key among the settings would end up in shells' histories and in logs.
-    key: process.env.CAMELID_API_KEY || undefined,
+    key: process.env.CAMELID_API_KEY?.trim() || undefined,
     origins: chosen.allowOrigins,
     onRequest: ({ method, path, status, milliseconds }) =>
       say(`${new Date().toISOString()}  ${method} ${path}  ${status}  ${Math.round(milliseconds)} ms`),
@@ -122,9 +124,14 @@ async function run(chosen: ServeSettings, { signal, output }: RecipeContext): Pr
   return "completed"; // to be stopped is how a server ends
 }
 
+/** A folder's own name; of a model of a hub its name there, without the commit that it was pinned to. */
+function nameOf(model: string): string {
+  return (existsSync(model) ? undefined : parseHubName(model)?.id) ?? basename(resolve(model));
+}
+
 /** Names and folders; what is named on a hub is fetched. */
 async function modelsOf(chosen: ServeSettings, mode: RecipeContext["output"]): Promise<Map<string, string>> {
-  const models = new Map([[chosen.name ?? basename(resolve(chosen.model)), chosen.model]]);
+  const models = new Map([[chosen.name ?? nameOf(chosen.model), chosen.model]]);
   for (const pair of chosen.moreModels) {
     const at = pair.indexOf("=");
     const [name, folder] = [pair.slice(0, at), pair.slice(at + 1)];
