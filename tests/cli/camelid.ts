@@ -12,6 +12,7 @@ import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js"
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
 import * as dpoRecipe from "../../recipes/dpo.js";
 import * as ktoRecipe from "../../recipes/kto.js";
+import * as rewardRecipe from "../../recipes/reward.js";
 import * as sftRecipe from "../../recipes/sft.js";
 import type { Outcome } from "./built-camelid.js";
 
@@ -30,6 +31,8 @@ const sources: readonly Verb[] = verbs.map((verb) => {
     return { ...verb, load: async () => ({ command: () => recipeCommand("dpo", dpoRecipe) }) };
   if (verb.name === "kto")
     return { ...verb, load: async () => ({ command: () => recipeCommand("kto", ktoRecipe) }) };
+  if (verb.name === "reward")
+    return { ...verb, load: async () => ({ command: () => recipeCommand("reward", rewardRecipe) }) };
   if (verb.name === "doctor")
     return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
   if (verb.name === "experiment")

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { settingsShape } from "../../packages/camelid/src/settings/knob.js";
 import * as dpo from "../../recipes/dpo.js";
 import * as kto from "../../recipes/kto.js";
+import * as reward from "../../recipes/reward.js";
 import * as sft from "../../recipes/sft.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -26,6 +27,7 @@ describe.each([
   ["sft", sft],
   ["dpo", dpo],
   ["kto", kto],
+  ["reward", reward],
 ] as const)("%s", (name, recipe) => {
   const code = codeThatCouldRead(name);
   const isRead = (key: string): boolean =>

@@ -85,6 +85,7 @@ export { type CachedRow, type KeyValueCache, KvBlocks } from "./model/kv-cache.j
 export type { LanguageModel } from "./model/language-model.js";
 export { initModel, type LoadOptions, loadModel } from "./model/load.js";
 export type { ModelConfig } from "./model/model-config.js";
+export { isRewardFolder, loadRewardModel, RewardModel, saveRewardModel } from "./model/reward-model.js";
 export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
 export { weightsHash } from "./model/weights-hash.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
@@ -119,6 +120,7 @@ export { dequantizeModel, mergeAdapters } from "./adapters/merge.js";
 export { accumulateSft, type LossReduction, lossScales } from "./train/accumulate.js";
 export { accumulateDpo } from "./train/accumulate-dpo.js";
 export { accumulateKto, judgedBatches, type KtoBaseline, ktoBaseline } from "./train/accumulate-kto.js";
+export { accumulateReward } from "./train/accumulate-reward.js";
 export { checkMethod } from "./train/check-settings.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";
@@ -137,6 +139,7 @@ export {
   usesReference,
 } from "./train/losses/dpo.js";
 export { type KtoLoss, type KtoSettings, ktoLoss } from "./train/losses/kto.js";
+export { type PairScores, type RewardSettings, rewardLoss } from "./train/losses/reward.js";
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
@@ -147,6 +150,7 @@ export { UpdateMonitor } from "./train/optim/update-monitor.js";
 export { evaluatePairs } from "./train/pair-eval.js";
 export { answerLogps, pairLogps, pairTokens } from "./train/pair-logps.js";
 export { PairMeter, type PairMetrics } from "./train/pair-meter.js";
+export { pairScores, type ScoredPair, scorePairs, scoreRows } from "./train/pair-scores.js";
 export {
   announceChecks,
   type PreflightInput,
@@ -156,6 +160,7 @@ export {
 } from "./train/preflight/preflight.js";
 export { preflightJudged, preflightJudgedPasses } from "./train/preflight/preflight-judged.js";
 export { preflightPairPasses, preflightPairs } from "./train/preflight/preflight-pairs.js";
+export { preflightReward } from "./train/preflight/preflight-reward.js";
 export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
 export {
   adaptersOffReference,
@@ -166,6 +171,8 @@ export {
   type Reference,
   storedReference,
 } from "./train/reference-logps.js";
+export { evaluateReward, pairsToWatch } from "./train/reward-eval.js";
+export { ScoreMeter } from "./train/score-meter.js";
 export { seedDropout } from "./train/seed-dropout.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
 export { stepBatches } from "./train/step-batches.js";

@@ -36,6 +36,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/kto.js"),
   },
   {
+    name: "reward",
+    summary: "train a reward model on preferences",
+    group: "Train",
+    load: () => import("./commands/reward.js"),
+  },
+  {
     name: "run",
     summary: "run a recipe file of your own",
     group: "Train",
@@ -148,6 +154,12 @@ export const verbs: readonly Verb[] = [
     summary: "find or fetch libtorch and compile the binding to it",
     group: "Set up",
     load: () => import("./commands/setup.js"),
+  },
+  {
+    name: "plan",
+    summary: "memory and time of a training run before it starts",
+    group: "Set up",
+    load: () => import("./commands/plan.js"),
   },
   {
     name: "doctor",

@@ -4,6 +4,8 @@ import type { ModelConfig } from "./model-config.js";
 export const EMBEDDING = "model.embed_tokens.weight";
 export const FINAL_NORM = "model.norm.weight";
 export const HEAD = "lm_head.weight";
+/** [1, hidden]: the head of a reward model, in the place of the other. */
+export const SCORE_HEAD = "score.weight";
 
 export const PROJECTIONS = {
   qProj: "self_attn.q_proj",

@@ -10,7 +10,7 @@ import { type ModelWeights, openWeights } from "../weights/weight-index.js";
 import { readConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
 import type { LanguageModel } from "./language-model.js";
-import { weightShapes } from "./layer-layout.js";
+import { SCORE_HEAD, weightShapes } from "./layer-layout.js";
 import type { ModelConfig } from "./model-config.js";
 import { Nf4Projections, projectionShapes, storedNf4Tensors } from "./nf4-projections.js";
 
@@ -28,6 +28,8 @@ export interface LoadOptions {
    * precision. A folder that stores them so needs no such option.
    */
   quantize?: Nf4Settings | null;
+  /** Leaves the language-model head in the file, for a model that gets a head of another kind (`reward-model.ts`). */
+  withoutHead?: boolean;
 }
 
 /**
@@ -43,12 +45,20 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
       fix: "check the path; a model is a folder with config.json and weights, or org/name on the hub (org/name@main where a folder of that org's name is here).",
     });
   }
-  const { config } = readConfig(folder);
+  const { config: stated } = readConfig(folder);
+  // A tied head is no weight of its own: such a model has none to read, to keep or to train.
+  const config = options.withoutHead ? { ...stated, tieWordEmbeddings: true } : stated;
   const weights = openWeights(folder);
   const shapes = weightShapes(config);
   const projections = projectionShapes(config);
   const stored = storedNf4Tensors(weights, projections);
-  checkWeights(weights, shapes, config, stored);
+  const otherHeads = options.withoutHead ? [SCORE_HEAD] : [];
+  checkWeights(
+    weights,
+    shapes,
+    config,
+    new Map([...stored, ...otherHeads.map((name) => [name, name] as const)]),
+  );
   const nf4 = new Nf4Projections(weights, projections, stored, options);
   const loaded = new Map<string, Tensor>();
   try {
@@ -80,7 +90,9 @@ export function* readModelWeights(folder: string): Generator<readonly [string, T
   const weights = openWeights(folder);
   const { config } = readConfig(folder);
   const stored = storedNf4Tensors(weights, projectionShapes(config));
-  yield* readOneByOne(weights, [...new Set([...weightShapes(config).keys(), ...stored.keys()])]);
+  const names = new Set([...weightShapes(config).keys(), ...stored.keys(), SCORE_HEAD]);
+  const present = [...names].filter((name) => weights.entries.has(name));
+  yield* readOneByOne(weights, present);
 }
 
 /** Old checkpoints store rotary frequencies, and tied ones a copy of the embedding: neither is read. */

@@ -70,7 +70,11 @@ export function readCompanions(name: string, chatTemplate?: string): Companions 
     .set("chat_template.jinja", Buffer.from(chatTemplate));
 }
 
-function saveWeights(parameters: ReadonlyMap<string, Tensor>, folder: string, shardBytes: number): void {
+export function saveWeights(
+  parameters: ReadonlyMap<string, Tensor>,
+  folder: string,
+  shardBytes: number = SHARD_BYTES,
+): void {
   const metadata = { format: "pt" };
   const shards = cutIntoShards(parameters, shardBytes);
   if (shards.length === 1) {
@@ -110,6 +114,6 @@ function cutIntoShards(
 
 const pad = (number: number): string => String(number).padStart(5, "0");
 
-function writeJson(path: string, value: unknown): void {
+export function writeJson(path: string, value: unknown): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 }

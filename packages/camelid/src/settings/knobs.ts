@@ -270,6 +270,11 @@ export const knobs = {
     group: "Preferences",
     alsoKnownAs: ["undesirable_weight", "kto_rejected_weight"],
   }),
+  centerRewards: knob(z.number().positive().nullable().default(null), {
+    help: "Reward models: weight of the squared sum of both scores, which holds their mean near 0; 0.01 is usual.",
+    group: "Preferences",
+    alsoKnownAs: ["center_rewards_coefficient"],
+  }),
   sharePrompts: knob(z.boolean().default(true), {
     help: "The prompt of a pair goes through the model once for both answers; results are those of separate rows.",
     group: "Preferences",

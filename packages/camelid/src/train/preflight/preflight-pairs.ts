@@ -44,7 +44,7 @@ export async function preflightPairs(
   tokenizer: Tokenizer,
   { totalSteps }: Pick<StepPlan, "totalSteps">,
   learningRate: Schedule,
-  settings: PairPreflightSettings,
+  settings: Omit<PairPreflightSettings, keyof DpoSettings>,
   start: Start,
 ): Promise<Check[]> {
   if (!settings.preflight || start.run.resume) return [];
