@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compareResults, type Experiment, planExperiment, readMetrics } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openHouseJudge } from "../../packages/camelid/src/cli/experiment/house-judge.js";
 import { changes } from "../../packages/camelid/src/cli/experiment/stage-settings.js";
 import { averagesOf } from "../../packages/camelid/src/eval/published.js";
 import { taskNames } from "../../packages/camelid/src/eval/registry.js";
@@ -14,6 +15,9 @@ import { experiment as mixes } from "../../recipes/experiments/mixes.js";
 import { experiment as preferences } from "../../recipes/experiments/preferences.js";
 import { experiment as qlora } from "../../recipes/experiments/qlora.js";
 import { camelid, expectOneClearError } from "../cli/camelid.js";
+import { writeJudgedData } from "../eval/judged-data.js";
+import { writeSampleData } from "../eval/sample-data.js";
+import { writeTinyModel } from "../tiny-model.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-experiments-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -227,6 +231,74 @@ describe("in miniature, from nothing to a table", () => {
     expect(readFileSync(join(folder, "final/model.safetensors")).equals(final)).toBe(true);
   }, 120_000);
 });
+
+test("with a base of one's own: missing judges and files are told before anything is made, then two steps of the paper's presets", async () => {
+  const tiny = await writeTinyModel(join(root, "tiny"), { rows: 130 });
+  const data = writeJudgedData(writeSampleData(join(root, "data")));
+  const own = join(root, "own");
+  const words = [
+    ...[
+      "experiment",
+      "length",
+      "--base",
+      tiny.model,
+      "--data",
+      `v2=${tiny.data}`,
+      "--pairs",
+      pairsOf(tiny.data),
+    ],
+    ...[
+      "--out",
+      own,
+      "--threads",
+      "1",
+      "--set",
+      "maxSteps=1",
+      "--set",
+      "precision=fp32",
+      "--set",
+      "preflight=false",
+    ],
+    ...["--set", "maxSeqLen=128", "--set", "eval.limit=1", "--set", "device=cpu", "--set", "eval.device=cpu"],
+    ...["--options", "alpaca-eval.maxNewTokens=8"],
+  ];
+  await using judge = await openHouseJudge([]); // it knows no question here: nothing gets a verdict
+  const judged = ["--judges", `judge=${judge.url}#nobody`];
+  expectOneClearError(await camelid(...words, "--eval-data", data), {
+    code: "ERR_EVAL_JUDGE",
+    says: /MT-Bench needs/,
+  });
+  const empty = await camelid(...words, ...judged, "--eval-data", join(root, "nowhere"));
+  expectOneClearError(empty, { code: "ERR_EVAL_DATA_MISSING", says: /mt_bench/ });
+  expect(existsSync(own)).toBe(false);
+
+  const outcome = await camelid(...words, ...judged, "--eval-data", data);
+  expect(outcome).toMatchObject({ code: 0, out: expect.stringMatching(/^SFT +- +- +-$/m) });
+  const settings = (stage: string) =>
+    JSON.parse(readFileSync(join(own, "stages", stage, "settings.json"), "utf8"));
+  const [dpoRun, sftRun] = readdirSync(join(own, "stages"))
+    .filter((name) => !name.endsWith(".json"))
+    .sort();
+  expect(settings(sftRun!)).toMatchObject({ learningRate: 2e-5, gradAccumSteps: 128, epochs: 2 }); // tulu2-7b
+  expect(settings(dpoRun!)).toMatchObject({ learningRate: 5e-7, beta: 0.1, gradAccumSteps: 32 }); // tulu2-dpo-7b
+}, 120_000);
+
+function pairsOf(rows: string): string {
+  const file = join(root, "pairs.jsonl");
+  const lines = readFileSync(rows, "utf8")
+    .trim()
+    .split("\n")
+    .slice(0, 40)
+    .map((line) => {
+      const [user, assistant] = JSON.parse(line).messages;
+      return JSON.stringify({
+        chosen: [user, assistant],
+        rejected: [user, { role: "assistant", content: "no." }],
+      });
+    });
+  writeFileSync(file, lines.join("\n"));
+  return file;
+}
 
 test("what is wrong with the command is one clear error, and nothing is made", async () => {
   const nothing = join(root, "nothing");

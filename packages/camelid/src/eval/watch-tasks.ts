@@ -1,18 +1,16 @@
 /** `evalTasks` of a recipe: benchmarks on the model in memory while it trains, as `eval-end` events beside the loss. */
-import { join } from "node:path";
 import type { Tensor } from "@camelid/torch";
-import { CamelidError, SettingsError } from "../errors.js";
+import { CamelidError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { weightsHash } from "../model/weights-hash.js";
-import { cacheDirectory } from "../run/cache-directory.js";
 import { readRun } from "../run/read-run.js";
 import type { Run } from "../run/run.js";
 import type { RecipeContext } from "../settings/recipe.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { promptRenderer, tokenTools } from "./backends/render.js";
-import { contextOf } from "./evaluate.js";
+import { checkTasks } from "./check-tasks.js";
 import { evaluateInTraining, type TrainingEval, type TrainingEvalOptions } from "./in-training.js";
-import { loadTask, PAPER_SUITE } from "./registry.js";
+import { PAPER_SUITE } from "./registry.js";
 import { roleSettings, taskOptions } from "./task-options.js";
 
 /** The knobs of `evalTaskKnobs`, and what of a recipe's others matters here. */
@@ -67,7 +65,9 @@ export async function watchTasks(
 ): Promise<WatchedTasks> {
   if (settings.evalTasks === null || context.replay !== undefined) return NOTHING;
   const options = optionsOf(settings, settings.evalTasks, context);
-  await check(options, model, tokenizer);
+  const renderer = promptRenderer(tokenizer, settings.evalTasksProfile);
+  const tokens = tokenTools(tokenizer, renderer, model.config.maxPositionEmbeddings);
+  options.tasks = await checkTasks(options.tasks, options, { tokens, key: "evalTasksJudges" });
   const { isMain = true } = context.world ?? {};
   const anyRank = (here: boolean): boolean => context.world?.any(here) ?? here;
   let cut = false;
@@ -131,28 +131,6 @@ function optionsOf(
     ...(limit === null ? {} : { limit }),
     ...(shots === null ? {} : { shots }),
   };
-}
-
-async function check(options: Options, model: LanguageModel, tokenizer: Tokenizer): Promise<void> {
-  const profile = options.profile ?? "standard";
-  const data = [...(options.data ?? []), join(cacheDirectory(), "benchmarks")];
-  const tokens = tokenTools(
-    tokenizer,
-    promptRenderer(tokenizer, profile),
-    model.config.maxPositionEmbeddings,
-  );
-  for (const [i, name] of options.tasks.entries()) {
-    const task = await loadTask(name);
-    options.tasks[i] = task.name; // what an alias stands for
-    for (const role of Object.keys(task.roles ?? {})) {
-      if (options.roles?.[role] !== undefined) continue;
-      throw new SettingsError("ERR_EVAL_JUDGE", `${task.title} needs somebody for the role "${role}".`, {
-        where: "evalTasksJudges",
-        fix: `name one, such as evalTasksJudges=${role}=URL#model, or leave ${task.name} out of evalTasks.`,
-      });
-    }
-    await task.load({ ...contextOf(task, { ...options, data }, []), tokens });
-  }
 }
 
 /** Tasks that the run's record has for a step. */

@@ -1,14 +1,12 @@
 /** report.html of an experiment: the paper's table with rows of one's own, differences, how the runs went. */
 import { relative } from "node:path";
-import { barChart } from "../report/bars.js";
-import { fold, note, sideBySide, table } from "../report/blocks.js";
+import { fold, note, table } from "../report/blocks.js";
 import { type Html, type HtmlValue, html } from "../report/html.js";
-import { lineChart } from "../report/line-chart.js";
 import { page, section } from "../report/page.js";
-import { radar } from "../report/radar.js";
 import type { RunRecord } from "../run/read-run.js";
 import type { Column, Experiment } from "./experiment.js";
-import type { Difference, ResultRow, Results } from "./results.js";
+import { chartsSection, trainingSection } from "./report-charts.js";
+import type { Difference, DifferenceCell, Results } from "./results.js";
 import type { Made } from "./run-stages.js";
 import { number, signed } from "./table-text.js";
 
@@ -34,8 +32,8 @@ export function experimentReport(facts: ReportFacts): string {
       remark !== undefined && note(html`<b>${remark}</b>`, "warn"),
       tableSection(facts),
       differencesSection(facts),
-      chartsSection(facts),
-      trainingSection(facts),
+      chartsSection(experiment.columns, facts.results.rows),
+      trainingSection(facts.runs),
       remarksSection(facts),
       stagesSection(facts),
     ],
@@ -114,123 +112,61 @@ function withInterval(
   return html`<b>${number(value, column)}</b><br><small>${low}–${high}</small>`;
 }
 
-function differencesSection({ experiment: { columns, published }, results }: ReportFacts): HtmlValue {
+function differencesSection({ experiment, results }: ReportFacts): HtmlValue {
   if (results.differences.length === 0) return undefined;
-  const withAverage = results.differences.some(({ average }) => average !== undefined);
   return section({
     heading: "Differences",
-    note: "Second less first over the same items, with the 95 % interval of a paired bootstrap. Bold: the interval leaves zero out, so chance is an unlikely explanation.",
-    body: table(
-      [
-        { name: "second less first" },
-        ...columns.map(headOf),
-        ...(withAverage ? [{ name: "average", kind: "number" as const }] : []),
-      ],
-      [
-        ...results.differences.map((one) => [
-          html`${one.second} − ${one.first}`,
-          ...one.cells.map((cell, i) => differenceCell(cell, columns[i])),
-          ...(withAverage ? [differenceCell(one.average)] : []),
-        ]),
-        ...(published.differences ?? []).map(({ name, values, average }) => ({
-          quiet: true,
-          cells: [
-            html`${name} <small>published</small>`,
-            ...columns.map((column) => plainDifference(values[column.name], column)),
-            ...(withAverage ? [plainDifference(average)] : []),
-          ],
-        })),
-      ],
-    ),
+    note: "Second less first over the same items, with the 95 % interval of a paired bootstrap and about the probability of such a difference by chance. Bold: the interval leaves zero out. In grey, what the paper prints.",
+    body: results.differences.map((one) => [
+      html`<h3>${one.second} <small>less ${one.first}</small></h3>`,
+      differenceTable(one, experiment),
+    ]),
   });
 }
 
-function differenceCell(
-  cell: Difference["cells"][number] | Difference["average"],
+function differenceTable({ cells, average }: Difference, { columns, published }: Experiment): Html {
+  const printed = published.differences ?? [];
+  const greys = (pick: (line: (typeof printed)[number]) => string) =>
+    printed.map((line) => html`<small>${pick(line)}</small>`);
+  return table(
+    [
+      { name: "" },
+      { name: "difference", kind: "number" },
+      { name: "95 %", kind: "number" },
+      { name: "p", kind: "number" },
+      { name: "items", kind: "number", hint: "with a verdict in both" },
+      ...printed.map(({ name }) => ({ name, kind: "number" as const, hint: "published" })),
+    ],
+    [
+      ...columns.map((column, i) => {
+        const cell = cells[i];
+        const grey = greys(({ values }) => plainDifference(values[column.name], column));
+        if (cell === undefined) return [column.name, "–", "", "", "", ...grey];
+        const p = cell.p < 0.002 ? "< 0.002" : cell.p.toFixed(3);
+        return [column.name, ...valueAndRange(cell, column), p, cell.items, ...grey];
+      }),
+      ...(average === undefined
+        ? []
+        : [
+            ["average", ...valueAndRange(average), "", "", ...greys((line) => plainDifference(line.average))],
+          ]),
+    ],
+  );
+}
+
+function valueAndRange(
+  { difference, interval, clear }: Pick<DifferenceCell, "difference" | "interval" | "clear">,
   column?: Column,
-): HtmlValue {
-  if (cell === undefined) return "–";
-  const digits = column?.digits ?? 1;
-  const [low, high] = cell.interval.map((end) => typographic(signed(end, digits)));
-  const value = typographic(signed(cell.difference, digits));
-  return html`${cell.clear ? html`<b>${value}</b>` : value}<br><small>${low} to ${high}</small>`;
+): [HtmlValue, string] {
+  const text = (value: number): string => typographic(signed(value, column?.digits));
+  const value = text(difference);
+  return [clear ? html`<b>${value}</b>` : value, interval.map(text).join(" to ")];
 }
 
 const plainDifference = (value: number | undefined, column?: Column): string =>
   value === undefined ? "–" : typographic(signed(value, column?.digits));
 
 const typographic = (text: string) => text.replace("-", "−");
-
-function chartsSection({ experiment: { columns }, results: { rows } }: ReportFacts): Html {
-  return section({
-    heading: "Side by side",
-    note: "Whiskers are the intervals of the table.",
-    body: [
-      radarOf(columns, rows),
-      sideBySide(
-        columns.flatMap((column, i) => {
-          const bars = rows.flatMap(({ name, cells }, row) => {
-            const cell = cells[i];
-            if (cell === undefined) return [];
-            const { value, interval } = cell;
-            return [{ name, value, interval, color: (row % 8) + 1, text: number(value, column) }];
-          });
-          const highest = Math.max(...bars.map(({ interval }) => interval[1]), 0);
-          const title = `${column.name}${column.lowerIsBetter ? " (lower is better)" : ""}`;
-          const max = column.unit === "%" ? 100 : highest || 1;
-          return bars.length === 0 ? [] : [barChart({ title, max, bars })];
-        }),
-      ),
-    ],
-  });
-}
-
-/** One outline a row, over the columns in percent that every row has; turned round where lower is better. */
-function radarOf(columns: readonly Column[], rows: readonly ResultRow[]): HtmlValue {
-  const axes = columns.flatMap((column, i) =>
-    column.unit === "%" && column.of === undefined && rows.some(({ cells }) => cells[i])
-      ? [{ column, i }]
-      : [],
-  );
-  if (axes.length < 3) return undefined;
-  return radar({
-    title: "All columns",
-    axes: axes.map(({ column }) => (column.lowerIsBetter ? `100 − ${column.name}` : column.name)),
-    series: rows.map(({ name, cells }, row) => ({
-      name,
-      color: (row % 8) + 1,
-      main: row === rows.length - 1,
-      values: axes.map(({ column, i }) => {
-        const value = cells[i]?.value;
-        return value !== undefined && column.lowerIsBetter ? 100 - value : value;
-      }),
-    })),
-  });
-}
-
-function trainingSection({ runs }: ReportFacts): HtmlValue {
-  if (runs.size === 0) return undefined;
-  return section({
-    heading: "Training",
-    note: "Nats per trained token; of preferences nats per pair.",
-    body: sideBySide(
-      [...runs].map(([name, { steps }], i) =>
-        lineChart({
-          title: name,
-          height: 8,
-          smooth: true,
-          series: [
-            {
-              name: "loss",
-              color: (i % 8) + 1,
-              points: steps.map(({ step, loss }) => [step, loss] as const),
-            },
-          ],
-        }),
-      ),
-    ),
-  });
-}
 
 function remarksSection({ results: { notes }, experiment: { published } }: ReportFacts): HtmlValue {
   const printed = published.lines.flatMap(({ name, remark }) =>
@@ -240,7 +176,11 @@ function remarksSection({ results: { notes }, experiment: { published } }: Repor
   return section({
     heading: "Remarks",
     body: [
-      ...notes.map((text) => note(text)),
+      notes.length > 0 &&
+        fold(
+          "What the tasks remark",
+          notes.map((text) => note(text)),
+        ),
       printed.length > 0 &&
         fold(
           "Where the publication contradicts itself",

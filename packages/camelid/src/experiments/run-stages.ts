@@ -1,6 +1,7 @@
 /** Makes planned runs one after another, through the doors that commands go through; what is finished is not made again. */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { METRICS, readMetrics } from "../eval/results-folder.js";
 import { writeFileAtomic } from "../run/atomic-write.js";
 import type { Planned, PlannedEval, PlannedMix, PlannedTraining } from "./plan.js";
 
@@ -38,7 +39,7 @@ export async function runStages(
   const made: Made[] = [];
   for (const [i, planned] of stages.entries()) {
     const what = `${i + 1} of ${stages.length}  ${planned.does} ${planned.name}`;
-    const finished = planned.does === "eval" ? undefined : readFinished(planned);
+    const finished = planned.does === "eval" ? evaluated(planned) : readFinished(planned);
     if (finished !== undefined) {
       say(`\n${what}: is there (${planned.folder})`);
       made.push({ planned, seconds: finished.seconds, again: false });
@@ -48,7 +49,6 @@ export async function runStages(
     const started = performance.now();
     if ((await make(planned, doors)) === "interrupted") return undefined;
     const seconds = (performance.now() - started) / 1000;
-    // An evaluation knows itself what is missing.
     if (planned.does !== "eval") writeFinished(planned, seconds);
     made.push({ planned, seconds, again: true });
   }
@@ -63,6 +63,15 @@ function make(planned: Planned, doors: Doors): Promise<Outcome> {
     return doors.mix(planned);
   }
   return doors.train(planned, existsSync(`${planned.folder}/settings.json`));
+}
+
+/** An evaluation is its own record. Items that have no verdict (a judge was away) are asked again. */
+function evaluated({ folder, tasks }: PlannedEval): { seconds: number } | undefined {
+  if (!existsSync(join(folder, METRICS))) return undefined;
+  const { tasks: known } = readMetrics(folder);
+  const results = tasks.map((name) => known[name]);
+  if (!results.every((one) => one !== undefined && one.failed === 0)) return undefined;
+  return { seconds: results.reduce((sum, one) => sum + one!.seconds, 0) };
 }
 
 const recordOf = ({ folder }: Planned): string => `${folder}.json`;

@@ -1,19 +1,16 @@
 /** `camelid experiment`: one of the paper's experiments from raw files to its table. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { Command, Option } from "commander";
-import { SettingsError } from "../../errors.js";
-import type { Experiment } from "../../experiments/experiment.js";
-import { type Given, type Planned, planExperiment } from "../../experiments/plan.js";
+import { type Given, planExperiment } from "../../experiments/plan.js";
 import { runStages } from "../../experiments/run-stages.js";
 import { writeResults } from "../../experiments/write-results.js";
 import { Interrupt } from "../../run/interrupt.js";
 import { outputMode } from "../../run/progress.js";
 import type { Layer } from "../../settings/layers.js";
 import type { Recipe } from "../../settings/recipe.js";
-import { closest } from "../../settings/suggest.js";
-import { commandDoors } from "../experiment/doors.js";
+import { checkEvaluations, commandDoors } from "../experiment/doors.js";
+import { describe, experimentNames, findExperiment, planLine } from "../experiment/find-experiment.js";
 import { givenAt, namedFiles } from "../experiment/given.js";
 import { openHouseJudge } from "../experiment/house-judge.js";
 import {
@@ -24,13 +21,7 @@ import {
   MINIATURE_REMARK,
   MINIATURE_STAGES,
 } from "../experiment/miniature.js";
-import {
-  changes,
-  checkExperiment,
-  presetLayer,
-  type StageSettings,
-  stageSettings,
-} from "../experiment/stage-settings.js";
+import { changes, presetLayer, type StageSettings, stageSettings } from "../experiment/stage-settings.js";
 import { fetchWithProgress } from "../fetch-models.js";
 import { builtRecipes, loadBuiltRecipe } from "../load-recipe.js";
 
@@ -67,7 +58,7 @@ const BUILT: ExperimentSources = {
 export function command(sources: ExperimentSources = BUILT): Command {
   return new Command("experiment")
     .description(
-      `One of the Tülu 2 paper's experiments: mixtures, training, evaluation, and the paper's table with your rows beside it. Without --base everything is made in miniature, without a download, in minutes.\n\nExperiments: ${namesIn(sources.folder).join(", ")}; or a file of your own.`,
+      `One of the Tülu 2 paper's experiments: mixtures, training, evaluation, and the paper's table with your rows beside it. Without --base everything is made in miniature, without a download, in minutes.\n\nExperiments: ${experimentNames(sources.folder).join(", ")}; or a file of your own.`,
     )
     .argument("[name]", "which one; without it they are listed")
     .option("--base <model>", "model that everything starts from; folder or org/name on a hub")
@@ -104,13 +95,15 @@ export function command(sources: ExperimentSources = BUILT): Command {
 
 async function act(name: string | undefined, flags: Flags, sources: ExperimentSources): Promise<void> {
   if (name === undefined) {
-    for (const one of namesIn(sources.folder)) print(describe(await load(one, sources.folder)));
+    for (const one of experimentNames(sources.folder))
+      print(describe(await findExperiment(one, sources.folder)));
     return;
   }
-  const experiment = await load(name, sources.folder);
+  const experiment = await findExperiment(name, sources.folder);
   const recipes = { sft: await sources.recipe("sft"), dpo: await sources.recipe("dpo") };
   const threads = flags.threads === undefined ? [] : [`threads=${flags.threads}`];
-  const settings = stageSettings(recipes, [...(flags.set ?? []), ...threads]);
+  const asked = [listed("eval.judges", flags.judges), listed("eval.options", flags.options)].flat();
+  const settings = stageSettings(recipes, [...(flags.set ?? []), ...threads, ...asked]);
   const mode = outputMode(flags.json);
   using interrupt = new Interrupt({ text: "Stopping and saving; the same command goes on." });
   const { signal } = interrupt;
@@ -130,13 +123,17 @@ async function act(name: string | undefined, flags: Flags, sources: ExperimentSo
   });
   if (flags.plan) return print(stages.map(planLine).join("\n"));
 
+  const evalFolders = evalData === undefined ? [] : [evalData];
+  if (miniature === undefined) await checkEvaluations(stages, evalFolders, flags.download);
+
   await using judge = miniature === undefined ? undefined : await openHouseJudge(miniature.judged);
   const doors = commandDoors({
     recipes,
-    evalData: evalData === undefined ? [] : [evalData],
+    evalData: evalFolders,
     download: flags.download,
-    judges: flags.judges?.split(",") ?? (judge === undefined ? null : houseRoles(judge.url, miniature!)),
-    options: flags.options?.split(",") ?? null,
+    ...(judge === undefined || flags.judges !== undefined
+      ? {}
+      : { judges: houseRoles(judge.url, miniature!) }),
     brief: miniature !== undefined,
     context: { signal, output: mode },
   });
@@ -156,32 +153,6 @@ async function act(name: string | undefined, flags: Flags, sources: ExperimentSo
       ? JSON.stringify({ event: "experiment", experiment: experiment.name, ...results })
       : `\n${text}\nreport  ${report}`,
   );
-}
-
-/** @throws {SettingsError} ERR_EXPERIMENT for a name that is none */
-async function load(name: string, folder: URL): Promise<Experiment> {
-  const names = namesIn(folder);
-  if (names.includes(name)) {
-    const url = ["js", "ts"]
-      .map((ending) => new URL(`${name}.${ending}`, folder))
-      .find((one) => existsSync(one))!;
-    return checkExperiment(await import(url.href), fileURLToPath(url));
-  }
-  const path = resolve(name);
-  if (/\.[mc]?[jt]s$/.test(name) && existsSync(path))
-    return checkExperiment(await import(pathToFileURL(path).href), path);
-  const meant = closest(name, names);
-  throw new SettingsError("ERR_EXPERIMENT", `there is no experiment "${name}".`, {
-    fix: `${meant === undefined ? "" : `did you mean "${meant}"? `}Experiments: ${names.join(", ")}; or the path of a file that exports one.`,
-  });
-}
-
-function namesIn(folder: URL): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => /^[a-z-]+\.[jt]s$/.test(name))
-    .map((name) => name.replace(/\.[jt]s$/, ""))
-    .sort();
 }
 
 const sizeOf = (settings: StageSettings) =>
@@ -230,19 +201,8 @@ const houseRoles = (url: string, { classifier }: LaidOut): string[] => [
   `classifier=${classifier}`,
 ];
 
-const describe = ({ name, title, asks, published }: Experiment): string =>
-  `${name.padEnd(12)} ${title} (${published.table})\n${" ".repeat(13)}${asks}`;
-
-function planLine(planned: Planned): string {
-  const from =
-    planned.does === "mix"
-      ? planned.sources
-      : planned.does === "eval"
-        ? planned.tasks.join(",")
-        : planned.data;
-  const model = planned.does === "mix" ? "" : `${planned.model} on `;
-  return `${planned.does.padEnd(5)} ${planned.name.padEnd(18)} ${model}${from}\n${" ".repeat(25)}-> ${planned.folder}`;
-}
+const listed = (key: string, words: string | undefined): string[] =>
+  words === undefined ? [] : [`${key}=${words}`];
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);

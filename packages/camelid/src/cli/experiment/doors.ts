@@ -1,8 +1,10 @@
 /** The work of stages, done by what the commands `mix`, `sft`, `dpo` and `eval` do it with. */
 import { availableParallelism } from "node:os";
 import type { MixOptions } from "../../data/mix/mix.js";
+import { checkTasks } from "../../eval/check-tasks.js";
 import type { EvalMetrics } from "../../eval/results-folder.js";
-import type { PlannedEval, PlannedMix, PlannedTraining } from "../../experiments/plan.js";
+import { roleSettings, taskOptions } from "../../eval/task-options.js";
+import type { Planned, PlannedEval, PlannedMix, PlannedTraining } from "../../experiments/plan.js";
 import type { Doors } from "../../experiments/run-stages.js";
 import { Progress } from "../../run/progress.js";
 import { readRun } from "../../run/read-run.js";
@@ -14,8 +16,8 @@ export interface DoorOptions {
   /** Folders of evaluation files. */
   readonly evalData: readonly string[];
   readonly download: boolean;
-  readonly judges: readonly string[] | null;
-  readonly options: readonly string[] | null;
+  /** Instead of the judges of the settings. */
+  readonly judges?: readonly string[];
   /** Results of evaluations on one line each: of a miniature every benchmark has the same remarks. */
   readonly brief: boolean;
   readonly context: Pick<RecipeContext, "signal" | "output">;
@@ -39,8 +41,7 @@ export function commandDoors(options: DoorOptions): Doors {
           ...(settings as EvalSettings),
           ...{ model, tasks: [...tasks], out: folder, download: options.download },
           data: [...options.evalData],
-          judges: options.judges === null ? null : [...options.judges],
-          options: options.options === null ? null : [...options.options],
+          ...(options.judges === undefined ? {} : { judges: [...options.judges] }),
         },
         {
           ...context,
@@ -54,6 +55,26 @@ export function commandDoors(options: DoorOptions): Doors {
       return outcome;
     },
   };
+}
+
+/** Files and judges of all evaluations, before anything is trained. With `download` the files may still come. */
+export async function checkEvaluations(
+  stages: readonly Planned[],
+  evalData: readonly string[],
+  download: boolean,
+) {
+  const [first] = stages.filter((one) => one.does === "eval");
+  if (first === undefined || download) return;
+  const { profile, seed, shots, judges, options } = first.settings as EvalSettings;
+  await checkTasks(
+    first.tasks,
+    {
+      ...{ profile, seed, data: evalData, settings: taskOptions(options ?? [], []) },
+      roles: roleSettings(judges ?? []),
+      ...(shots === null ? {} : { shots }),
+    },
+    { key: "--judges" },
+  );
 }
 
 function briefly({ tasks: results }: EvalMetrics, tasks: readonly string[]): string {

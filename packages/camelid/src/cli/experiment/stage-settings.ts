@@ -1,7 +1,7 @@
 /** What a stage is set to: the preset of its size, what the experiment changes, and `--set` by stage. */
 import { z } from "zod";
 import { SettingsError } from "../../errors.js";
-import type { Experiment, Row, Stage } from "../../experiments/experiment.js";
+import type { Row, Stage } from "../../experiments/experiment.js";
 import { settingsShape } from "../../settings/knob.js";
 import { everyKey } from "../../settings/knobs.js";
 import type { Layer } from "../../settings/layers.js";
@@ -122,20 +122,4 @@ export function changes(stage: Exclude<Stage, { does: "mix" }>): Layer[] {
   return stage.settings === undefined
     ? []
     : [{ source: "file", path: "the experiment", values: stage.settings }];
-}
-
-/** @throws {SettingsError} ERR_EXPERIMENT when a module holds no experiment */
-export function checkExperiment(module: { experiment?: unknown }, path: string): Experiment {
-  const found = module.experiment as Partial<Experiment> | undefined;
-  if (
-    typeof found === "object" &&
-    found.stages !== undefined &&
-    found.rows !== undefined &&
-    found.columns !== undefined
-  )
-    return found as Experiment;
-  throw new SettingsError("ERR_EXPERIMENT", "this file is not an experiment: it exports no `experiment`.", {
-    where: path,
-    fix: "start from one of recipes/experiments.",
-  });
 }
