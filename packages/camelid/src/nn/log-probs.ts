@@ -5,8 +5,11 @@
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
-/** Logits of this many elements exist at once: 64 MB in fp32. */
-const CHUNK_ELEMENTS = 16 * 1024 * 1024;
+/**
+ * Logits of this many bytes exist at once. Every chunk's share of the head's gradient is added into fp32 sums as large as two
+ * copies of the head, so the fewer the better.
+ */
+const CHUNK_BYTES = 64 * 1024 * 1024;
 
 /**
  * log p(label) under softmax(hidden @ weight^T), in fp32.
@@ -89,12 +92,18 @@ export function scaledNll(hidden: Tensor, weight: Tensor, labels: Tensor, scale:
 /** Runs `body` on stretches of tokens, frees what each made, and joins the results. */
 function overChunks(hidden: Tensor, weight: Tensor, body: (start: number, length: number) => Tensor): Tensor {
   const tokens = hidden.shape[0]!;
-  const size = Math.max(1, Math.floor(CHUNK_ELEMENTS / weight.shape[0]!));
+  const size = chunkTokens(weight);
   const parts: Tensor[] = [];
   for (let start = 0; start < tokens; start += size) {
     parts.push(torch.tensorScope(() => body(start, Math.min(size, tokens - start))));
   }
   return parts.length === 1 ? parts[0]! : torch.cat(parts);
+}
+
+/** Elsewhere than on a CPU logits are widened to fp32 on the way. */
+function chunkTokens(weight: Tensor): number {
+  const bytes = weight.device === "cpu" ? torch.elementSize(weight.dtype) : 4;
+  return Math.max(1, Math.floor(CHUNK_BYTES / bytes / weight.shape[0]!));
 }
 
 /** [n, hidden] -> [n, vocab] */
@@ -104,7 +113,7 @@ function chunkLogits(hidden: Tensor, weight: Tensor): Tensor {
 
 /**
  * Gradient of the label log-probabilities, chunk by chunk: d logp / d logits = onehot(label) - softmax(logits).
- * The weight's share is summed in fp32 whatever the weight's dtype: many chunks add into it.
+ * Several chunks' shares in the weight's gradient are summed in fp32 whatever the weight's dtype.
  */
 class HeadGradient {
   readonly #hidden: Tensor;
@@ -116,7 +125,10 @@ class HeadGradient {
     this.#hidden = hidden.detach();
     this.#weight = weight.detach();
     this.#gradHidden = hidden.requiresGrad ? torch.emptyLike(this.#hidden) : undefined;
-    this.#gradWeight = weight.requiresGrad ? torch.zerosLike(this.#weight, { dtype: "float32" }) : undefined;
+    const isOneChunk = hidden.shape[0]! <= chunkTokens(weight);
+    this.#gradWeight = weight.requiresGrad
+      ? torch.emptyLike(this.#weight, { dtype: isOneChunk ? weight.dtype : "float32" })
+      : undefined;
   }
 
   /**
@@ -129,7 +141,11 @@ class HeadGradient {
     const logps = torch.labelLogps_(logits, labels, upstream);
     const gradLogits = logits; // the same memory, now with gradients in it
     this.#gradHidden?.narrow(0, start, length).copy_(gradLogits.matmul(this.#weight));
-    this.#gradWeight?.add_(gradLogits.t().matmul(hidden));
+    if (this.#gradWeight !== undefined) {
+      const share = gradLogits.t().matmul(hidden);
+      if (start === 0) this.#gradWeight.copy_(share);
+      else this.#gradWeight.add_(share);
+    }
     return logps;
   }
 
