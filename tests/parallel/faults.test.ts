@@ -76,11 +76,9 @@ test.each([
 });
 
 describe("the network between two machines is cut in the middle of a step", () => {
-  const tools = spawnSync("unshare", [
-    "-Urn",
-    "sh",
+  const tools = spawnSync("sh", [
     "-c",
-    "ip link add near type veth peer name far && command -v nsenter",
+    "command -v nsenter && unshare -Urn ip link add near type veth peer name far",
   ]);
   const isAllowed = tools.status === 0;
 
@@ -114,7 +112,7 @@ wait $second; echo "second $?"
 `,
       );
       const program = [process.execPath, builtProgram, ...endless(out)];
-      const machines = spawn("unshare", ["-Urn", "bash", script, ...program], {
+      const machines = spawn("sh", ["-c", 'exec unshare -Urn bash "$@"', "sh", script, ...program], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       let said = "";

@@ -112,7 +112,8 @@ async function runRecipe(
   const { signal } = interrupt;
   let settings: typeof resolved.settings;
   try {
-    settings = await fetchNamedModels(resolved.settings, { mode, signal });
+    // What rank 0 has fetched the others find in the cache.
+    settings = await world.mainFirst(() => fetchNamedModels(resolved.settings, { mode, signal }));
   } catch (error) {
     if (signal.aborted) return 130; // what is fetched so far stays, and the next call goes on with it
     throw error;
