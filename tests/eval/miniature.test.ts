@@ -44,7 +44,7 @@ test("reference solutions of the functions pass their tests, those of their neig
     .slice(0, 4);
   const rows = problems.map((line) => JSON.parse(line));
   const right = rows.map(({ task_id, canonical_solution }) => ({ task_id, completion: canonical_solution }));
-  const wrong = rows.map(({ task_id }) => ({ task_id, completion: "    return None\n" }));
+  const wrong = rows.map(({ task_id }) => ({ task_id, completion: " None\n" }));
   for (const [name, samples] of Object.entries({ right, wrong })) {
     const file = join(root, `${name}.jsonl`);
     writeFileSync(file, samples.map((one) => `${JSON.stringify(one)}\n`).join(""));

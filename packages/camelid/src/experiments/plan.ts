@@ -2,7 +2,15 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { SettingsError } from "../errors.js";
-import type { Experiment, Input, MixStage, Row, Stage, TrainStage } from "./experiment.js";
+import {
+  type Experiment,
+  type Input,
+  type MixStage,
+  type Row,
+  type Stage,
+  type TrainStage,
+  tasksOf,
+} from "./experiment.js";
 
 /** A place that an experiment is given, and what it holds: the same key, the same content. */
 export interface Given {
@@ -119,9 +127,7 @@ export function planExperiment(experiment: Experiment, options: PlanOptions): Pl
 
   function evalOf(row: Row): PlannedEval {
     const model = resolve(row.model);
-    const tasks = [...new Set(experiment.columns.map(({ task }) => task))].filter(
-      (task) => !row.without?.includes(task),
-    );
+    const tasks = tasksOf(experiment).filter((task) => !row.without?.includes(task));
     const chat = row.chat === false ? "no" : "auto";
     const settings = { ...options.settingsOf("eval", row), chat };
     // Tasks are no part of the key: an evaluation takes further tasks into its folder.

@@ -5,39 +5,41 @@ export interface PythonFunction {
   readonly name: string;
   readonly does: string;
   readonly argument: string;
-  readonly body: string;
+  /** What it returns. */
+  readonly result: string;
   readonly tests: readonly string[];
 }
 
-const NUMBERS = [2, 3, 4, 5, 6, 7, 8, 9];
+/** So many that copying a number is easier than knowing it by heart. */
+const NUMBERS = Array.from({ length: 24 }, (_, i) => i + 2);
 
 const WITH_NUMBER: readonly ((n: number) => PythonFunction)[] = [
   (n) => ({
-    ...{ name: `add_${n}`, does: `Add ${n} to x.`, argument: "x", body: `return x + ${n}` },
+    ...{ name: `add_${n}`, does: `Add ${n} to x.`, argument: "x", result: `x + ${n}` },
     tests: [`candidate(1) == ${1 + n}`, `candidate(10) == ${10 + n}`],
   }),
   (n) => ({
-    ...{ name: `take_${n}`, does: `Take ${n} from x.`, argument: "x", body: `return x - ${n}` },
-    tests: [`candidate(20) == ${20 - n}`, `candidate(9) == ${9 - n}`],
+    ...{ name: `take_${n}`, does: `Take ${n} from x.`, argument: "x", result: `x - ${n}` },
+    tests: [`candidate(40) == ${40 - n}`, `candidate(9) == ${9 - n}`],
   }),
   (n) => ({
-    ...{ name: `times_${n}`, does: `Multiply x by ${n}.`, argument: "x", body: `return x * ${n}` },
+    ...{ name: `times_${n}`, does: `Multiply x by ${n}.`, argument: "x", result: `x * ${n}` },
     tests: [`candidate(2) == ${2 * n}`, `candidate(7) == ${7 * n}`],
   }),
   (n) => ({
-    ...{ name: `over_${n}`, does: `Tell whether x is above ${n}.`, argument: "x", body: `return x > ${n}` },
+    ...{ name: `over_${n}`, does: `Tell whether x is above ${n}.`, argument: "x", result: `x > ${n}` },
     tests: [`candidate(${n + 1}) is True`, `candidate(${n}) is False`],
   }),
   (n) => ({
-    ...{ name: `item_${n}`, does: `Item ${n} of a list.`, argument: "items", body: `return items[${n}]` },
-    tests: [`candidate(list(range(20))) == ${n}`, `candidate(list(range(1, 20))) == ${n + 1}`],
+    ...{ name: `item_${n}`, does: `Item ${n} of a list.`, argument: "items", result: `items[${n}]` },
+    tests: [`candidate(list(range(40))) == ${n}`, `candidate(list(range(1, 40))) == ${n + 1}`],
   }),
   (n) => ({
     ...{
       name: `repeat_${n}`,
       does: `Repeat a text ${n} times.`,
       argument: "text",
-      body: `return text * ${n}`,
+      result: `text * ${n}`,
     },
     tests: [`candidate("a") == "${"a".repeat(n)}"`, 'candidate("") == ""'],
   }),
@@ -49,11 +51,14 @@ export function pythonFunctions(random: Random): { known: PythonFunction[]; held
   return { known: all.filter((_, i) => i % 4 !== 0), heldOut: all.filter((_, i) => i % 4 === 0) };
 }
 
-/** Signature and docstring, as HumanEval gives them. */
+/**
+ * Signature and docstring, as HumanEval gives them, and the first word of the body: a prompt that ends in a line feed asks for the
+ * middle of a token here, where line feed and indentation are one.
+ */
 export const headOf = ({ name, argument, does }: PythonFunction): string =>
-  `def ${name}(${argument}):\n    """${does}"""\n`;
+  `def ${name}(${argument}):\n    """${does}"""\n    return`;
 
-export const wholeOf = (one: PythonFunction): string => `${headOf(one)}    ${one.body}\n`;
+export const wholeOf = (one: PythonFunction): string => `${headOf(one)} ${one.result}\n`;
 
 /** Files of code, for a base that reads code. */
 export function codeTexts(functions: readonly PythonFunction[], count: number, random: Random): string[] {
@@ -84,7 +89,7 @@ export function humanEvalRow(one: PythonFunction, index: number): object {
     task_id: `HumanEval/${index}`,
     prompt: headOf(one),
     entry_point: one.name,
-    canonical_solution: `    ${one.body}\n`,
+    canonical_solution: ` ${one.result}\n`,
     test: `def check(candidate):\n${tests}`,
   };
 }
