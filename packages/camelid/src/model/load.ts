@@ -117,7 +117,9 @@ function checkWeights(
     ].flat();
     throw new ModelError("ERR_WEIGHTS_NAMES", `the weights do not fit config.json: ${parts.join(", ")}.`, {
       where: weights.folder,
-      fix: "check that config.json belongs to these weights; an adapter has to be merged first.",
+      fix: unexpected.includes(SCORE_HEAD)
+        ? "this is a reward model, which says no words: `loadRewardModel` loads it."
+        : "check that config.json belongs to these weights; an adapter has to be merged first.",
     });
   }
   for (const [name, shape] of shapes) {

@@ -198,14 +198,15 @@ function contamination(stages: readonly Stage[], evals: readonly EvalFacts[]): s
 }
 
 function limitations(config: ModelConfig, stages: readonly Stage[]): string {
-  const preferences = stages.some(({ run }) => run.provenance.recipe === "dpo");
+  const recipes = stages.map(({ run }) => run.provenance.recipe);
+  const preferences = recipes.includes("dpo") ? "comparisons" : recipes.includes("kto") && "judged answers";
   const lengths = stages
     .map(({ run }) => run.settings.maxSeqLen)
     .filter((length) => typeof length === "number");
   const points = [
     "It states wrong things fluently. What it says has to be checked.",
     preferences
-      ? "Preferences were learned from a data set of comparisons; no further safety training was done, and it can be led to harmful or offensive answers."
+      ? `Preferences were learned from a data set of ${preferences}; no further safety training was done, and it can be led to harmful or offensive answers.`
       : "No safety training was done: it can be led to harmful or offensive answers, and repeats the biases of its data.",
     `It was trained on rows of up to ${lengths.length > 0 ? Math.max(...(lengths as number[])) : config.maxPositionEmbeddings} tokens; longer conversations are untested.`,
     "Licences of base model and data apply to what is done with it.",
