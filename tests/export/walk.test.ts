@@ -1,111 +1,128 @@
 /**
- * From a run to its users, the walk of docs/guides/export.md: train, export as GGUF and talk to it in llama.cpp, serve it and ask with
- * OpenAI's client, publish it, fetch it by its name - one model, one answer everywhere.
+ * From a run to its users: docs/guides/walk.md, executed block by block with a tiny model - the terminal, llama.cpp, a server with
+ * OpenAI's client, a hub. One model, one answer everywhere.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createEngine, loadModel, loadTokenizer } from "camelid";
-import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { startServer } from "../../packages/camelid/src/serve/server.js";
-import { camelid, readJsonLines } from "../cli/camelid.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtProgram, camelid, readJsonLines } from "../cli/camelid.js";
 import { UploadHub } from "../faults/upload-hub.js";
 import { writeTinyModel } from "../tiny-model.js";
+import { type Block, blocksOf, type RunningBlock, runBlock, startBlock } from "./guide-page.js";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+const blocks = blocksOf(join(repository, "docs/guides/walk.md"));
+const llamaCpp = join(repository, "tests/gguf/node_modules/node-llama-cpp");
+const hasLlamaCpp = existsSync(llamaCpp);
 
 const root = mkdtempSync(join(tmpdir(), "camelid-walk-"));
 const at = (name: string): string => join(root, name);
 const hub = new UploadHub();
-const llamaCpp = join(dirname(fileURLToPath(import.meta.url)), "../gguf");
-const hasLlamaCpp = existsSync(join(llamaCpp, "node_modules/node-llama-cpp"));
-
-const messages = [{ role: "user" as const, content: "alpaca guanaco?" }];
-const TOKENS = 12;
+let env: Record<string, string>;
+let port: number;
+let server: RunningBlock | undefined;
 
 beforeAll(async () => {
   await hub.start();
-  vi.stubEnv("HF_ENDPOINT", hub.endpoint);
-  vi.stubEnv("HF_TOKEN", hub.token);
-  vi.stubEnv("CAMELID_CACHE", at("cache"));
+  port = await freePort();
+  env = {
+    HF_ENDPOINT: hub.endpoint,
+    HF_TOKEN: hub.token,
+    CAMELID_CACHE: at("cache"),
+    CAMELID_API_KEY: "",
+    OMP_NUM_THREADS: "1",
+  };
+  mkdirSync(at("node_modules"));
+  for (const name of ["camelid", "openai", ".bin"]) link(join(repository, "node_modules", name));
+  if (hasLlamaCpp) link(llamaCpp);
 });
 afterAll(async () => {
-  vi.unstubAllEnvs();
+  await server?.interrupt();
   await hub.stop();
   rmSync(root, { recursive: true });
 });
 
-async function run(...words: string[]): Promise<string> {
-  const { code, out, err } = await camelid(...words);
-  expect(code, err).toBe(0);
-  return out;
+function link(target: string): void {
+  symlinkSync(target, join(at("node_modules"), basename(target)));
 }
 
-async function answerOf(
-  model: string,
-): Promise<{ text: string; output_ids: number[]; prompt_ids: number[] }> {
-  writeFileSync(at("prompts.jsonl"), `${JSON.stringify({ messages })}\n`);
-  await run(
-    ...["generate", "--model", model, "--prompts", at("prompts.jsonl"), "--out", at("answer.jsonl")],
-    ...["--max-new-tokens", String(TOKENS)],
-  );
-  return readJsonLines<{ text: string; output_ids: number[]; prompt_ids: number[] }>(at("answer.jsonl"))[0]!;
-}
+/** What blocks of commands printed, by their text. */
+const printed = new Map<string, string>();
 
-test("one model gives one answer from its run, its exports, a server, llama.cpp and a hub", async () => {
-  const tiny = await writeTinyModel(at("base"));
-  await run(
-    ...["sft", "--model", tiny.model, "--data", tiny.data, "--out", at("run"), "--max-steps", "20"],
-    ...["--learning-rate", "3e-3", "--set", "preflight=false"],
-  );
-  const wanted = await answerOf(join(at("run"), "final"));
-  expect(wanted.output_ids.length).toBeGreaterThan(0);
+describe.skipIf(!existsSync(builtProgram))("docs/guides/walk.md", () => {
+  test("leads from the demo to a hub", () => {
+    const page = blocks.map(({ text }) => text).join("");
+    const stations = [
+      "npm start",
+      "camelid chat",
+      "--to gguf",
+      "node-llama-cpp",
+      "camelid serve",
+      "openai",
+      "camelid push",
+    ];
+    for (const station of stations) expect(page).toContain(station);
+  });
 
-  await run("export", "--model", at("run"), "--to", "gguf", "--type", "f32", "--out", at("gguf"));
-  if (hasLlamaCpp)
-    expect(await askLlamaCpp(join(at("gguf"), "run-f32.gguf"), wanted.prompt_ids)).toEqual(wanted.output_ids);
+  for (const block of blocks) {
+    const needsLlamaCpp = block.label === "llama.cpp";
+    test.skipIf(needsLlamaCpp && !hasLlamaCpp)(nameOf(block), () => perform(block));
+  }
 
-  await run("export", "--model", at("run"), "--to", "merged", "--out", at("merged"));
-  expect(await askServer(at("merged"))).toBe(wanted.text);
+  test("all of them gave the same answer", () => {
+    const [answer] = readJsonLines<{ text: string }>(at("out/answers.jsonl"));
+    const text = answer!.text.trim();
+    expect(text).not.toBe("");
+    expect(saidAfter("camelid chat")).toContain(text);
+    expect(saidAfter("node ask.mjs")).toContain(text);
+    expect(saidAfter("node ask.mjs")).toContain('"id":"camel"');
+    if (hasLlamaCpp) expect(saidAfter("node talk.mjs").trim()).toBe(text);
+    expect(readJsonLines(at("out/fetched.jsonl"))).toEqual(readJsonLines(at("out/answers.jsonl")));
+  });
 
-  const said = await run("push", "--model", at("merged"), "--run", at("run"), "--repo", "org/walk");
-  expect(said).toContain("/org/walk at ");
-  expect(await answerOf("org/walk")).toEqual(wanted);
+  test("Ctrl+C ended the server", async () => {
+    expect(await server!.interrupt()).toContain("No new requests");
+    server = undefined;
+    await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
+  });
 });
 
-async function askServer(folder: string): Promise<string | null> {
-  using model = loadModel(folder);
-  await using engine = createEngine(model, await loadTokenizer(folder), { maxSequences: 2 });
-  await using server = await startServer({ engines: new Map([["walk", engine]]), port: 0 });
-  const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
-  const answer = await client.chat.completions.create({
-    model: "walk",
-    messages,
-    max_tokens: TOKENS,
-    temperature: 0,
-  });
-  return answer.choices[0]!.message.content;
+function nameOf({ language, label, text }: Block): string {
+  return language === "sh" ? text.trim().split("\n").at(-1)! : label!;
 }
 
-async function askLlamaCpp(path: string, prompt: number[]): Promise<number[]> {
-  const { getLlama } = await import(join(llamaCpp, "node_modules/node-llama-cpp/dist/index.js"));
-  const llama = await getLlama({
-    gpu: false,
-    build: "never",
-    logLevel: "error",
-    progressLogs: false,
-    maxThreads: 1,
-  });
-  try {
-    const model = await llama.loadModel({ modelPath: path });
-    const sequence = (await model.createContext({ contextSize: 128 })).getSequence();
-    const decoded: number[] = [];
-    for await (const token of sequence.evaluate(prompt, { temperature: 0 })) {
-      decoded.push(token);
-      if (decoded.length === TOKENS) break;
-    }
-    return decoded;
-  } finally {
-    await llama.dispose();
-  }
+function saidAfter(command: string): string {
+  const found = [...printed].find(([text]) => text.includes(command));
+  expect(found, command).toBeDefined();
+  return found![1];
+}
+
+async function perform({ language, label, text: written }: Block): Promise<void> {
+  const text = written.replaceAll("8000", String(port));
+  if (language !== "sh") return writeFileSync(at(label!), text);
+  if (label === "demo") return await trainInsteadOfDemo();
+  if (text.startsWith("npm install")) return; // it is there, or the blocks that need it are skipped
+  if (label === "server") server = await startBlock(text, root, env, /ready/);
+  else printed.set(text, await runBlock(text, root, env));
+}
+
+/** The last stage's folder as the demo leaves it, in two seconds. */
+async function trainInsteadOfDemo(): Promise<void> {
+  const tiny = await writeTinyModel(at("base"));
+  const { code, err } = await camelid(
+    ...["sft", "--model", tiny.model, "--data", tiny.data, "--out", at("out/demo/dpo"), "--max-steps", "20"],
+    ...["--learning-rate", "3e-3", "--set", "preflight=false"],
+  );
+  expect(code, err).toBe(0);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port: free } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return free;
 }
