@@ -1,6 +1,7 @@
 // Several processes that compute together: a store to meet at, groups with collective operations, and a watch that notices
 // when another process is gone. c10d does the work; which rank does what is decided in TypeScript.
 #define USE_C10D_GLOO
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -194,6 +195,13 @@ T unlessLost(std::function<T()> work) {
 
 // connectStore(host, port, isServer, timeoutMs) -> [store, port]; port 0 takes any free one
 Napi::Value connectStore(const Napi::CallbackInfo& info) {
+  // c10d's warnings about lost connections bring stacks of its own; what they mean for people is said in TypeScript.
+  static const bool isQuiet = [] {
+    setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+    c10::initLogging();
+    return true;
+  }();
+  (void)isQuiet;
   auto store = connect(text(info, 0), static_cast<uint16_t>(integer(info, 1)), info[2].As<Napi::Boolean>(),
                        milliseconds(integer(info, 3)));
   const auto port = static_cast<c10d::TCPStore&>(*store).getPort();

@@ -72,8 +72,6 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
   const isHost = rank === 0 && settings.storeIsHosted !== true;
   const rendezvous = { host, port, rank, size, prefix };
 
-  // c10d's warnings about lost connections come with its own stacks; what matters of them we say ourselves.
-  process.env.TORCH_CPP_LOG_LEVEL ??= "ERROR";
   const [root] = meet(() => native.connectStore(host, port, isHost, arrivalMs), rendezvous);
   const store = native.prefixStore(root, prefix);
   meet(() => native.storeSet(store, `here/${rank}`, "yes"), rendezvous);
@@ -108,7 +106,8 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
       try {
         native.storeSet(store, "failed", `rank ${rank} failed: ${cause}`);
         // Rank 0 takes the store with it: it stays until all have read this.
-        for (let tries = 0; isHost && tries < 30 && native.storeAdd(store, "heard", 0) < size; tries++) pause(100);
+        for (let tries = 0; isHost && tries < 30 && native.storeAdd(store, "heard", 0) < size; tries++)
+          pause(100);
       } catch {
         // The store is gone as well: the others find out by themselves.
       }

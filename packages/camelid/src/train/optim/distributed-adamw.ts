@@ -66,10 +66,10 @@ function summing(
 ): Adamw {
   let isFirst = true;
   /** Once in a run: what lets ranks drift apart does it in the first step. */
-  const compare = (what: string, pick: (parameter: Tensor) => Tensor | undefined): void => {
+  const compare = (say: (name: string) => string, pick: (parameter: Tensor) => Tensor | undefined): void => {
     if (!isFirst) return;
     using _ = torch.tensorScope();
-    const all = [...parameters].map(([name, parameter]) => [`${what} ${name}`, pick(parameter)] as const);
+    const all = [...parameters].map(([name, parameter]) => [say(name), pick(parameter)] as const);
     world.checkSame(() =>
       Object.fromEntries(all.map(([name, tensor]) => [name, tensor === undefined ? "" : bitsOf(tensor)])),
     );
@@ -85,10 +85,17 @@ function summing(
     },
     update(learningRate, maxGradNorm) {
       torch.span("sum over ranks", () => sums.end());
-      if (publish === undefined) compare("the sum of gradients of", ({ grad }) => grad);
+      if (publish === undefined)
+        compare(
+          (name) => `the summed gradient of ${name}`,
+          ({ grad }) => grad,
+        );
       const norm = optimizer.update(learningRate, maxGradNorm);
       torch.span("sum over ranks", () => publish?.());
-      compare("after its first update", (parameter) => parameter);
+      compare(
+        (name) => `${name} after its first update`,
+        (parameter) => parameter,
+      );
       isFirst = false;
       return norm;
     },
