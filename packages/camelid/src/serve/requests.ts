@@ -68,8 +68,9 @@ export const CompletionRequest = z.object({
   ...refused,
   prompt: z.union([
     z.string(),
-    z.array(z.string()).min(1).max(128),
+    // First of the lists: it may be long, and an alternative that does not fit notes each of its elements.
     z.array(z.int().min(0)).min(1),
+    z.array(z.string()).min(1).max(128),
     z
       .array(z.array(z.int().min(0)).min(1))
       .min(1)
