@@ -19,6 +19,8 @@ export interface PassSettings {
   activationCheckpointing: boolean;
   /** Longest row of the measured stretches. */
   rowTokens: number;
+  /** Time counts too: longer stretches, the best of three. Memory alone needs neither. */
+  timed: boolean;
 }
 
 /** value = fixed + perLayer * layers + tokens * (perToken + perLayerToken * layers) */
@@ -39,11 +41,12 @@ export interface MeasuredPass {
 export const at = (fit: Bilinear, layers: number, tokens: number): number =>
   fit.fixed + fit.perLayer * layers + tokens * (fit.perToken + fit.perLayerToken * layers);
 
-/** Arithmetic that one measured pass may take: a few seconds on a CPU. */
-const PASS_FLOPS = 1.5e12;
+/** Arithmetic that the longest measured pass may take: a few seconds on a CPU, or less than one. */
+const TIMED_FLOPS = 1.5e12;
+const UNTIMED_FLOPS = 3e11;
 
 export function measurePasses(config: ModelConfig, settings: PassSettings): MeasuredPass {
-  const tokens = measuredTokens(config);
+  const tokens = measuredTokens(config, settings.timed);
   const points = [1, 2].flatMap((layers) => {
     using model = constantModel({ ...config, numHiddenLayers: layers }, settings);
     return [tokens, 2 * tokens].map((count) => ({
@@ -57,11 +60,12 @@ export function measurePasses(config: ModelConfig, settings: PassSettings): Meas
   return { bytes: fitted(({ bytes }) => bytes), ms: fitted(({ ms }) => ms) };
 }
 
-function measuredTokens(config: ModelConfig): number {
+function measuredTokens(config: ModelConfig, timed: boolean): number {
   let size = 0;
   for (const shape of weightShapes({ ...config, numHiddenLayers: 2 }).values())
     size += shape.reduce((product, side) => product * side, 1);
-  return Math.min(1024, Math.max(64, Math.floor(PASS_FLOPS / (6 * 2 * size) / 64) * 64));
+  const affordable = (timed ? TIMED_FLOPS : UNTIMED_FLOPS) / (6 * 2 * size);
+  return Math.min(1024, Math.max(64, Math.floor(affordable / 64) * 64));
 }
 
 /** The bilinear function through four points: layers 1 and 2, tokens t and 2t. */
@@ -82,7 +86,7 @@ export function fit(points: readonly { layers: number; tokens: number; value: nu
 function measurePass(
   model: LanguageModel,
   tokens: number,
-  { rowTokens }: PassSettings,
+  { rowTokens, timed }: PassSettings,
 ): { bytes: number; ms: number } {
   using meter = new LossMeter(["plan"], model.device);
   const rows = Array.from({ length: Math.ceil(tokens / rowTokens) }, (_, i) =>
@@ -92,7 +96,7 @@ function measurePass(
   pass(); // makes the gradients, and whatever is made once
   let bytes = 0;
   let ms = Number.POSITIVE_INFINITY;
-  for (let repeat = 0; repeat < 3; repeat++) {
+  for (let repeat = 0; repeat < (timed ? 3 : 1); repeat++) {
     const { liveBytes } = torch.memoryStats();
     torch.resetPeakMemory();
     const started = performance.now();

@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { Command } from "commander";
+import { SettingsError } from "../../errors.js";
+import type { ModelConfig } from "../../model/model-config.js";
+import { settingsShape } from "../../settings/knob.js";
+import { knobs } from "../../settings/knobs.js";
+import type { Recipe } from "../../settings/recipe.js";
+import { closest } from "../../settings/suggest.js";
+import { loadBuiltRecipe } from "../load-recipe.js";
+import { addSettingsOptions, recipeSettings } from "../recipe-command.js";
+
+interface PlanOptions {
+  recipe: string;
+  model?: string;
+  data?: string;
+  on: string;
+  devices: string;
+  rows: string;
+  meanTokens: string;
+  share?: string;
+  threads?: string;
+  json?: boolean;
+  preset?: string;
+}
+
+export function command(): Command {
+  const plan = new Command("plan")
+    .description(
+      "Peak memory and time of a recipe before it runs: from passes measured here through the model's own layers, and from shapes. Says which split of the rows is the fastest that fits, or what else would fit.",
+    )
+    .option("--recipe <name>", "sft or dpo", "sft")
+    .option("--model <folder>", "model folder, or a published shape such as llama-2-7b")
+    .option("--data <file>", "rows to train on: steps are then laid out exactly")
+    .option(
+      "--on <hardware>",
+      "here, h100, h200, a100-80gb, a100-40gb, l40s, rtx-5090, rtx-4090, rtx-3090",
+      "here",
+    )
+    .option("--devices <count>", "how many of them", "1")
+    .option("--rows <count>", "examples, where --data is not given", "326154")
+    .option("--mean-tokens <count>", "mean tokens of a row, where --data is not given", "600")
+    .option("--share <fraction>", "share of another device's peak that training reaches [0.4]")
+    .option("--threads <count>", "CPU threads for the measurement")
+    .option("--json", "the plan as JSON, for programs");
+  addSettingsOptions(plan, undefined);
+  plan.helpOption("-h, --help", "print this");
+  return plan.action(async (options: PlanOptions, called: Command) => {
+    const name = options.recipe;
+    if (name !== "sft" && name !== "dpo")
+      throw new SettingsError("ERR_USAGE", `"${name}" cannot be planned.`, { fix: "plan sft or dpo." });
+    const settings = planSettings(await loadBuiltRecipe(name), called);
+    await run(name, options, settings);
+  });
+}
+
+type Settings = Parameters<typeof import("../plan/make-plan.js").makePlan>[0]["settings"];
+
+/** The recipe's settings without a place to write to; model and data may be left out. */
+function planSettings(recipe: Recipe, called: Command): Settings {
+  const places = { out: knobs.out.default(""), model: knobs.model.default(""), data: knobs.data.default("") };
+  const settings = recipe.settings.extend(places);
+  const resolved = recipeSettings("plan", { ...recipe, settings }, called, settingsShape(settings));
+  return resolved.settings as unknown as Settings;
+}
+
+async function run(recipe: "sft" | "dpo", options: PlanOptions, settings: Settings): Promise<void> {
+  // Loads the engine: `camelid plan --help` does without.
+  const { makePlan } = await import("../plan/make-plan.js");
+  const plan = await makePlan({
+    recipe,
+    settings,
+    model: await modelOf(options),
+    ...(options.data === undefined ? {} : { data: options.data }),
+    hardware: options.on,
+    devices: number("--devices", options.devices),
+    examples: number("--rows", options.rows),
+    meanTokens: number("--mean-tokens", options.meanTokens),
+    ...(options.share === undefined ? {} : { share: number("--share", options.share) }),
+    ...(options.threads === undefined ? {} : { threads: number("--threads", options.threads) }),
+    say: (line) => process.stderr.write(`${line}\n`),
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(plan.json, null, 2)}\n` : `${plan.text}\n`);
+}
+
+async function modelOf({
+  model,
+  preset,
+}: PlanOptions): Promise<{ name: string; config: ModelConfig; folder?: string }> {
+  const { publishedShape, shapeNames, shapeOfPreset } = await import("../../plan/shapes.js");
+  const named = model ?? (preset === undefined ? undefined : shapeOfPreset(preset));
+  if (named === undefined) {
+    throw new SettingsError("ERR_MISSING_VALUE", "a plan needs to know the model.", {
+      where: "--model",
+      fix: `name a folder, or one of ${shapeNames.join(", ")}.`,
+    });
+  }
+  const shape = publishedShape(named);
+  if (shape !== undefined) return { name: named, config: shape };
+  if (!existsSync(named)) {
+    const suggestion = closest(named, shapeNames);
+    throw new SettingsError("ERR_MODEL_FOLDER", `"${named}" is no folder, and no shape that is known.`, {
+      where: "--model",
+      fix: `${suggestion === undefined ? "" : `did you mean ${suggestion}? `}shapes: ${shapeNames.join(", ")}.`,
+    });
+  }
+  const { readConfig } = await import("../../model/config.js");
+  return { name: named, config: readConfig(named).config, folder: named };
+}
+
+function number(flag: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new SettingsError("ERR_INVALID_VALUE", `${flag} is "${text}"; it must be a number above 0.`, {
+    where: flag,
+  });
+}
