@@ -63,18 +63,21 @@ export const ChatRequest = z.object({
   top_logprobs: z.int().min(0).max(20).nullish(),
 });
 
+/** Checked as a whole: element by element, thousands of them would hold up the next step of everybody. */
+const tokenIds = z.custom<number[]>(
+  (value) =>
+    Array.isArray(value) && value.length > 0 && value.every((id) => Number.isSafeInteger(id) && id >= 0),
+  "expected token ids",
+);
+
 export const CompletionRequest = z.object({
   ...decoding,
   ...refused,
   prompt: z.union([
     z.string(),
-    // First of the lists: it may be long, and an alternative that does not fit notes each of its elements.
-    z.array(z.int().min(0)).min(1),
+    tokenIds, // first of the lists: an alternative that does not fit notes each of its elements
     z.array(z.string()).min(1).max(128),
-    z
-      .array(z.array(z.int().min(0)).min(1))
-      .min(1)
-      .max(128),
+    z.array(tokenIds).min(1).max(128),
   ]),
   max_tokens: z.int().positive().nullish(),
   logprobs: z.int().min(0).max(20).nullish(),
