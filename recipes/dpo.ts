@@ -280,7 +280,10 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
 
     await observe(step);
     stopping = world.any(context.signal.aborted);
-    if (isDue(step, settings.saveEverySteps) || stopping) await saveCheckpoint(run, step, state);
+    if (isDue(step, settings.saveEverySteps) || stopping) {
+      await saveCheckpoint(run, step, state);
+      stopping ||= world.any(context.signal.aborted); // asked while it was written
+    }
   }
 
   // 6. Save: a model folder or PEFT's adapter folder, and a report that explains the run.
