@@ -40,8 +40,16 @@ export const MINIATURE_PRESETS: Readonly<Record<string, Readonly<Record<string, 
   "tulu2-dpo": { ...DPO_SETTINGS, device: "cpu" },
 };
 
-/** No examples in the prompt: the models' context is 512 tokens. */
-export const MINIATURE_EVAL = { profile: "standard", shots: 0, device: "cpu" } as const;
+/**
+ * As the paper does it, with two differences: no examples in the prompt (the models' context is 512 tokens), and one greedy answer
+ * to each function instead of twenty.
+ */
+export const MINIATURE_EVAL = {
+  profile: "tulu2-paper",
+  shots: 0,
+  device: "cpu",
+  options: ["samples=1", "k=1", "temperature=0"].map((one) => `codex-eval.${one}`),
+} as const;
 
 export interface LaidOut {
   readonly given: Readonly<Record<string, Given>>;
