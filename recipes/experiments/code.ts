@@ -10,8 +10,7 @@ export const experiment: Experiment = {
   name: "code",
   title: "Code Tülu 2",
   asks: "What does a base that has read code give to a model trained on the general mixture?",
-  found:
-    "Codex-Eval gains 70 % on average over Tülu 2 of the same size, AlpacaEval loses 20 %; at 34B the average is above that of general models of 13B.",
+  found: "Codex-Eval gains 70 % on average over Tülu 2 of the same size, AlpacaEval loses 20 %.",
   stages: {
     v2: { does: "mix", preset: "tulu2" },
     "sft-v2": { does: "sft", model: "base", data: "v2", preset: "tulu2" },
