@@ -54,7 +54,11 @@ function build() {
 /** Half a second; left out when no source of the browser app changed. */
 function buildStudio() {
   step("building the Studio");
-  run(process.execPath, [`${root}packages/studio/build.mjs`], "this is a fault of the sources; please report it.");
+  run(
+    process.execPath,
+    [`${root}packages/studio/build.mjs`],
+    "this is a fault of the sources; please report it.",
+  );
 }
 
 function setUpTorch() {

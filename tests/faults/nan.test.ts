@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import {
+  accumulateSft,
   adamw,
   LossMeter,
   loadModel,
@@ -15,7 +16,6 @@ import {
 } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../packages/camelid/src/model/save.js";
-import { accumulateSft } from "../../packages/camelid/src/train/accumulate.js";
 import * as sft from "../../recipes/sft.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
 

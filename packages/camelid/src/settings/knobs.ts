@@ -246,7 +246,7 @@ export const knobs = {
     alsoKnownAs: ["loss_type", "dpo_loss_type", "pref_loss"],
   }),
   targetMargin: knob(z.number().min(0).default(1), {
-    help: "simpo only: the margin in rewards that counts as even.",
+    help: "The margin in rewards that counts as even; for simpo only.",
     group: "Preferences",
     alsoKnownAs: ["simpo_gamma", "gamma", "gamma_beta_ratio"],
   }),

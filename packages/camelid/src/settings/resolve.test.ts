@@ -164,7 +164,7 @@ describe("error messages", () => {
 
   test("a missing value names its flag", () => {
     expect(() => resolveSettings(schema, [], { command: "sft" })).toThrowErrorMatchingInlineSnapshot(
-      `[SettingsError: model is missing (model folder in the Hugging Face layout).]`,
+      `[SettingsError: model is missing (model folder in the Hugging Face layout, or org/name[@revision] on a hub).]`,
     );
   });
 
