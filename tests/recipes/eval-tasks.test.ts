@@ -86,15 +86,15 @@ test("without evalTasksEverySteps the end alone is evaluated, in DPO too", async
 }, 60_000);
 
 test("what is wrong with names, files or judges is told before anything is written", async () => {
-  const cases = [
+  const cases: [Partial<sft.SftSettings>, string][] = [
     [{ ...TASKS, evalTasks: ["gms8k"] }, "ERR_EVAL_TASK"],
     [{ ...TASKS, evalTasksData: [join(root, "nowhere")] }, "ERR_EVAL_DATA_MISSING"],
     [{ ...TASKS, evalTasks: ["alpaca-eval"] }, "ERR_EVAL_JUDGE"],
     [{ ...TASKS, evalTasksData: [data], evalTasksOptions: ["direct"] }, "ERR_EVAL_OPTION"],
-  ] as const;
+  ];
   for (const [changes, code] of cases) {
     const out = join(root, `wrong-${code}`);
-    await expect(train({ ...(changes as Partial<sft.SftSettings>), out })).rejects.toMatchObject({ code });
+    await expect(train({ ...changes, out })).rejects.toMatchObject({ code });
     expect(existsSync(out), code).toBe(false);
   }
 }, 60_000);
