@@ -64,6 +64,14 @@ const hidden: torch.Tensor = model.hiddenStates(packed);
 console.log(row.inputIds.length === hidden.shape[0], typeof tokenLogps, row.trainedTokens > 0);
 `;
 
+test("before set-up the doctor says what is missing, and the commands are listed", () => {
+  const bin = join(modules, "camelid", "dist", "cli", "main.js");
+  const doctor = spawnSync(process.execPath, [bin, "doctor"], { encoding: "utf8" });
+  expect(doctor.stdout).toMatch(/Node\.js.*\n[^]*FAIL +libtorch[^]*camelid setup/);
+  expect(doctor.status).toBe(1);
+  expect(run(process.execPath, bin, "--help")).toMatch(/mix .*\n.*sft/s);
+});
+
 test("the command line sets the engine up, and says what it can do", () => {
   const bin = join(modules, "camelid", "dist", "cli", "main.js");
   expect(run(process.execPath, bin, "setup")).toMatch(/libtorch .* is ready/);

@@ -23,7 +23,7 @@ export const bindingRecord = fileURLToPath(new URL("../../build/binding.json", i
 export function findBinding(): Binding & { acceleratorLibraries: string[] } {
   const fix = "run `npx camelid setup`.";
   if (!existsSync(bindingRecord)) {
-    throw new InstallationError("ERR_TORCH_NOT_SET_UP", "libtorch has not been set up in this checkout.", {
+    throw new InstallationError("ERR_TORCH_NOT_SET_UP", "libtorch has not been set up here yet.", {
       where: bindingRecord,
       fix,
     });

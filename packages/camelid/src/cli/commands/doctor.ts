@@ -9,7 +9,7 @@ import { engineChecks } from "../doctor/engine-checks.js";
 import { systemChecks } from "../doctor/system-checks.js";
 import { fetchNamedModels } from "../fetch-models.js";
 import { loadBuiltRecipe } from "../load-recipe.js";
-import { addKnobOptions, addSettingsOptions, recipeSettings } from "../recipe-command.js";
+import { addKnobOptions, addSettingsOptions, recipeSettings } from "../settings-options.js";
 
 interface DoctorOptions {
   json?: boolean;

@@ -7,7 +7,7 @@ import { knobs } from "../../settings/knobs.js";
 import type { Recipe } from "../../settings/recipe.js";
 import { closest } from "../../settings/suggest.js";
 import { loadBuiltRecipe } from "../load-recipe.js";
-import { addSettingsOptions, recipeSettings } from "../recipe-command.js";
+import { addSettingsOptions, recipeSettings } from "../settings-options.js";
 
 interface PlanOptions {
   recipe: string;
