@@ -3,6 +3,8 @@ import { RequestFailed } from "./api.ts";
 
 export interface Loaded<T> {
   value: T | undefined;
+  /** The key that `value` was loaded for; while another loads it is the one before. */
+  of: string;
   error: RequestFailed | undefined;
   reload(): void;
 }
@@ -36,7 +38,7 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
     return () => stop.abort();
   }, [key, turn]);
   const reload = useCallback(() => setTurn((n) => n + 1), []);
-  return { value: state.value, error: state.error, reload };
+  return { value: state.value, of: state.key, error: state.error, reload };
 }
 
 /** Calls again and again while the page is looked at. */

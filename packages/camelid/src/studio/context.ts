@@ -7,7 +7,7 @@ import type { Catalog } from "./api.js";
 import { readCatalog } from "./catalog.js";
 import { NotFound } from "./failures.js";
 import type { Roots } from "./roots.js";
-import { Keep } from "./rows/keep.js";
+import { Keep, KeepPromises } from "./rows/keep.js";
 import { openRowFile, type RowFile } from "./rows/row-file.js";
 import { RunLog } from "./runs/run-log.js";
 
@@ -15,9 +15,9 @@ import { RunLog } from "./runs/run-log.js";
 const FIRST_LOOK_MS = 120;
 
 export class StudioContext {
-  readonly #tokenizers = new Keep<Promise<Tokenizer>>(8);
-  readonly #rowFiles = new Keep<Promise<RowFile>>(12);
-  readonly #bytes = new Keep<Promise<Buffer>>(2);
+  readonly #tokenizers = new KeepPromises<Tokenizer>(8);
+  readonly #rowFiles = new KeepPromises<RowFile>(12);
+  readonly #bytes = new KeepPromises<Buffer>(2);
   readonly #logs = new Keep<RunLog>(40);
   #catalog: { until: number; catalog: Catalog } | undefined;
 
@@ -72,29 +72,17 @@ export class StudioContext {
   bytes(path: string): Promise<Buffer> {
     const { size, mtimeMs } = statSync(path);
     const key = `${path} ${size} ${mtimeMs}`;
-    return this.#bytes.get(key, () => {
-      const reading = readFile(path);
-      reading.catch(() => this.#bytes.delete(key));
-      return reading;
-    });
+    return this.#bytes.get(key, () => readFile(path));
   }
 
   tokenizer(folder: string): Promise<Tokenizer> {
-    return this.#tokenizers.get(folder, () => {
-      const loading = loadTokenizer(folder);
-      loading.catch(() => this.#tokenizers.delete(folder));
-      return loading;
-    });
+    return this.#tokenizers.get(folder, () => loadTokenizer(folder));
   }
 
   rowFile(path: string): Promise<RowFile> {
     const { size, mtimeMs } = statSync(path);
     const key = `${path} ${size} ${mtimeMs}`;
-    return this.#rowFiles.get(key, () => {
-      const opening = openRowFile(path);
-      opening.catch(() => this.#rowFiles.delete(key));
-      return opening;
-    });
+    return this.#rowFiles.get(key, () => openRowFile(path));
   }
 
   /**

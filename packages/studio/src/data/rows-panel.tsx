@@ -13,7 +13,7 @@ import { useEvery, useKept, useLoad, useRested } from "../hooks.ts";
 import { Failure } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
 import { RowPanel } from "../parts/row-view.tsx";
-import { VirtualList } from "../parts/virtual-list.tsx";
+import { PAGE, VirtualList } from "../parts/virtual-list.tsx";
 import { type Route, setQuery } from "../router.tsx";
 
 type Sort = "place" | "dataset" | "turns" | "chars";
@@ -21,7 +21,7 @@ type Sort = "place" | "dataset" | "turns" | "chars";
 /** Every row of the data: searched, sorted, opened. */
 export function RowsPanel({ id, route, catalog }: { id: string; route: Route; catalog: Catalog }) {
   const [words, setWords] = useState(route.query.get("words") ?? "");
-  const rested = useRested(words, 180);
+  const rested = useRested(words, 30);
   const dataset = route.query.get("dataset") ?? "";
   const sort = (route.query.get("sort") ?? "place") as Sort;
   const order = route.query.get("order") ?? "asc";
@@ -33,10 +33,12 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
   );
   const state = overview.value?.state;
   useEvery(500, overview.reload, state === undefined || state.kind === "reading");
-  // Asked once more when the table has been made.
+  // Asked once more when the table has been made, and while a search goes on.
   const first = useLoad(`${question} ${state?.kind}`, (signal) =>
-    get<RowsReply>(`data/${part(id)}/rows`, { ...query, limit: 100 }, signal),
+    get<RowsReply>(`data/${part(id)}/rows`, { ...query, limit: PAGE }, signal),
   );
+  const searching = first.value?.partial === true && state?.kind === "ready";
+  useEvery(150, first.reload, searching);
   const total = first.value?.total ?? first.value?.rows.length ?? 0;
   const load = async (offset: number, limit: number, signal: AbortSignal) =>
     (await get<RowsReply>(`data/${part(id)}/rows`, { ...query, offset, limit }, signal)).rows;
@@ -69,7 +71,9 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
             ? "…"
             : first.value.total === null
               ? ""
-              : plural(first.value.total, "row")}
+              : searching
+                ? `${plural(first.value.total, "row")} so far; reading every text …`
+                : plural(first.value.total, "row")}
           {state?.kind === "reading" &&
             ` reading the file into a table, ${percent(state.share, 0)}; search and sort come then`}
         </span>
@@ -92,7 +96,8 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
           label="Rows"
           total={total}
           height={Math.max(300, innerHeight - 280)}
-          question={`${question} ${first.value?.partial}`}
+          question={`${first.of} ${first.value?.partial} ${searching ? total : ""}`}
+          first={first.value?.rows ?? []}
           load={load}
           columns="rows-grid"
           selected={undefined}

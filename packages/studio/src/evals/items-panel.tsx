@@ -4,7 +4,7 @@ import { plural } from "../format.ts";
 import { useLoad, useRested } from "../hooks.ts";
 import { Failure, Note } from "../parts/blocks.tsx";
 import { Drawer } from "../parts/drawer.tsx";
-import { VirtualList } from "../parts/virtual-list.tsx";
+import { PAGE, VirtualList } from "../parts/virtual-list.tsx";
 import { type Route, setQuery } from "../router.tsx";
 
 const VERDICTS = [
@@ -20,14 +20,14 @@ const VERDICTS = [
 /** Every item of a task: what was asked, said, read out, and decided. */
 export function ItemsPanel({ id, task, route }: { id: string; task: EvalTask; route: Route }) {
   const [words, setWords] = useState("");
-  const rested = useRested(words, 150);
+  const rested = useRested(words, 30);
   const verdict = route.query.get("verdict") ?? "";
   const group = route.query.get("group") ?? "";
   const open = route.query.get("item");
   const query = { task: task.key, verdict, group, words: rested };
   const question = JSON.stringify(query);
   const first = useLoad(`items ${id} ${question}`, (signal) =>
-    get<ItemsReply>(`evals/${part(id)}/items`, { ...query, limit: 1 }, signal),
+    get<ItemsReply>(`evals/${part(id)}/items`, { ...query, limit: PAGE }, signal),
   );
   const load = async (offset: number, limit: number, signal: AbortSignal) =>
     (await get<ItemsReply>(`evals/${part(id)}/items`, { ...query, offset, limit }, signal)).items;
@@ -67,7 +67,8 @@ export function ItemsPanel({ id, task, route }: { id: string; task: EvalTask; ro
           label="Items"
           total={first.value.total}
           height={420}
-          question={question}
+          question={first.of}
+          first={first.value.items}
           load={load}
           columns="items-grid"
           selected={undefined}

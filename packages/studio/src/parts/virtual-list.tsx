@@ -6,7 +6,8 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const ROW = 30;
-const PAGE = 100;
+/** Rows that are asked for at once. */
+export const PAGE = 100;
 /** Browsers stop drawing elements higher than this; a longer list is scrolled in proportion. */
 const HIGHEST = 12_000_000;
 
@@ -16,6 +17,8 @@ export interface VirtualListProps<T> {
   height: number;
   /** Changes when other rows are meant: what was loaded is forgotten. */
   question: string;
+  /** The first page, which came with the answer that said how many there are. */
+  first: T[];
   load(offset: number, limit: number, signal: AbortSignal): Promise<T[]>;
   row(item: T, index: number): ComponentChildren;
   columns: string;
@@ -40,7 +43,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const shown = Array.from({ length: Math.max(0, Math.min(visible, total - first)) }, (_, i) => first + i);
 
   useLayoutEffect(() => {
-    pages.current = new Map();
+    pages.current = new Map(props.first.length > 0 ? [[0, props.first]] : []);
     setAt(0);
     setTop(0);
     if (box.current !== null) box.current.scrollTop = 0;

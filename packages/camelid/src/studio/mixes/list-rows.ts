@@ -1,9 +1,11 @@
 /** A page of the list of rows: chosen by source and by words, in the order asked for. */
-import type { DuckDBConnection } from "@duckdb/node-api";
-import { sql } from "../../data/files/duckdb.js";
 import type { ListedRow, RowsReply } from "../api.js";
-import { Keep } from "../rows/keep.js";
-import type { RowTable } from "./row-table.js";
+import { KeepPromises } from "../rows/keep.js";
+import { recordOf } from "../rows/record.js";
+import type { RowFile } from "../rows/row-file.js";
+import { preview } from "../rows/row-view.js";
+import { RowSearch } from "./row-search.js";
+import { among, integers, type RowTable } from "./row-table.js";
 
 export interface RowsQuestion {
   dataset: string;
@@ -16,102 +18,92 @@ export interface RowsQuestion {
 }
 
 /**
- * Sorting and choosing a source are done anew for each page, in milliseconds. A search through all texts takes as long as
- * reading them, so what it found is kept: turning pages must not search again.
+ * What questions share is asked of the table once and kept: each order of all rows, and the numbers in their columns. The rows
+ * of a page are then read from the file, a hundred short reads; in the table they lie compressed with thousands of others.
  */
 export class RowLists {
-  readonly #found = new Keep<Promise<Int32Array>>(24);
-  readonly #counts = new Keep<Promise<number>>(100);
+  readonly #search: RowSearch;
+  readonly #columns = new KeepPromises<Int32Array>(12);
+  readonly #lists = new KeepPromises<Int32Array>(24);
+  #sources: Promise<Map<string, [from: number, to: number]>> | undefined;
 
-  constructor(readonly table: RowTable) {}
-
-  async page(question: RowsQuestion): Promise<Pick<RowsReply, "total" | "rows">> {
-    const { offset, limit, words } = question;
-    const where = question.dataset === "" ? "" : `WHERE dataset = ${sql(question.dataset)}`;
-    if (words !== "") {
-      const found = await this.#search(question);
-      return { total: found.length, rows: await this.#rowsAt([...found.subarray(offset, offset + limit)]) };
-    }
-    const total = await this.#count(where);
-    if (where === "" && question.sort === "place" && !question.descending) {
-      return { total, rows: await this.#rowsAt(range(offset, Math.min(total, offset + limit))) };
-    }
-    const text = `SELECT rowid::INTEGER FROM rows ${where} ${orderOf(question)} LIMIT ${limit} OFFSET ${offset}`;
-    const places = await this.table.ask((connection) => integers(connection, text));
-    return { total, rows: await this.#rowsAt([...places]) };
+  /** @param file opens the file of the table */
+  constructor(
+    readonly table: RowTable,
+    readonly file: () => Promise<RowFile>,
+  ) {
+    this.#search = new RowSearch(table, file);
+    // Before someone asks: sorting hundreds of thousands of rows takes longer than a click may.
+    const prepared = [table.ready, file()] as const;
+    Promise.all(prepared)
+      .then(() => Promise.all(["turns", "chars"].flatMap((name) => [this.#column(name), this.#order(name)])))
+      .then(() => this.#order("dataset"))
+      .catch(() => {}); // said when a page is asked for
   }
 
-  #rowsAt(places: readonly number[]): Promise<ListedRow[]> {
-    return this.table.ask((connection) => rowsAt(connection, places));
+  async page(question: RowsQuestion): Promise<Pick<RowsReply, "total" | "rows" | "partial">> {
+    const { words, offset, limit, dataset, sort, descending } = question;
+    const key = JSON.stringify([dataset, sort, descending]);
+    const all = await this.#lists.get(key, () => this.#inOrder(question));
+    const { places, partial } =
+      words === "" ? { places: all, partial: false } : await this.#search.find(words, all);
+    const rows = await this.#listed(places.subarray(offset, offset + limit));
+    return { total: places.length, rows, partial };
   }
 
-  #count(where: string): Promise<number> {
-    return keptPromise(this.#counts, where, async () => {
-      const reader = await this.table.ask((connection) =>
-        connection.runAndReadAll(`SELECT count(*) FROM rows ${where}`),
-      );
-      return Number(reader.getRows()[0]![0]);
+  async #inOrder({ dataset, sort, descending }: RowsQuestion): Promise<Int32Array> {
+    const order = await this.#order(sort);
+    const chosen = dataset === "" ? order : among(order, await this.#ofSource(dataset));
+    return descending ? chosen.toReversed() : chosen;
+  }
+
+  #order(sort: string): Promise<Int32Array> {
+    const by = sort === "place" ? "rowid" : `${sort}, rowid`;
+    return this.#columns.get(by, () =>
+      integers(this.table, `SELECT rowid::INTEGER FROM rows ORDER BY ${by}`),
+    );
+  }
+
+  #column(name: string): Promise<Int32Array> {
+    return this.#columns.get(name, () => integers(this.table, `SELECT coalesce(${name}, -1) FROM rows`));
+  }
+
+  /** By source the rows of one stand together. */
+  async #ofSource(dataset: string): Promise<Int32Array> {
+    this.#sources ??= this.#stretches();
+    const [from, to] = (await this.#sources).get(dataset) ?? [0, 0];
+    return (await this.#order("dataset")).subarray(from, to);
+  }
+
+  async #stretches(): Promise<Map<string, [number, number]>> {
+    const reader = await this.table.ask((connection) =>
+      connection.runAndReadAll("SELECT dataset, count(*)::INTEGER FROM rows GROUP BY 1 ORDER BY 1"),
+    );
+    let end = 0;
+    return new Map(
+      reader.getRows().map(([name, rows]) => {
+        const from = end;
+        end += Number(rows);
+        return [String(name), [from, end]];
+      }),
+    );
+  }
+
+  async #listed(places: Int32Array): Promise<ListedRow[]> {
+    const [file, turns, chars] = await Promise.all([
+      this.file(),
+      this.#column("turns"),
+      this.#column("chars"),
+    ]);
+    return Array.from(places, (place) => {
+      const record = recordOf(file.row(place) ?? "");
+      const isRow = turns[place]! >= 0;
+      return {
+        ...{ place, dataset: String(record.dataset ?? ""), id: String(record.id ?? "") },
+        preview: isRow ? preview(record) : "(not a row that can be used)",
+        turns: isRow ? turns[place]! : null,
+        chars: isRow ? chars[place]! : null,
+      };
     });
   }
-
-  #search(question: RowsQuestion): Promise<Int32Array> {
-    const inSource = question.dataset === "" ? "" : `dataset = ${sql(question.dataset)} AND`;
-    const text = `SELECT rowid::INTEGER FROM rows WHERE ${inSource} (${matches(question.words)}) ${orderOf(question)}`;
-    return keptPromise(this.#found, text, () => this.table.ask((connection) => integers(connection, text)));
-  }
-}
-
-function orderOf({ sort, descending }: RowsQuestion): string {
-  const direction = descending ? "DESC" : "ASC";
-  return sort === "place" ? `ORDER BY rowid ${direction}` : `ORDER BY ${sort} ${direction}, rowid`;
-}
-
-/** What failed is asked again the next time. */
-function keptPromise<T>(keep: Keep<Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
-  return keep.get(key, () => {
-    const making = make();
-    making.catch(() => keep.delete(key));
-    return making;
-  });
-}
-
-function matches(words: string): string {
-  const wanted = sql(words.toLowerCase());
-  return ["prompt", "answer", "system", "rejected"]
-    .map((column) => `contains(lower(${column}), ${wanted})`)
-    .concat(`id = ${sql(words)}`)
-    .join(" OR ");
-}
-
-async function integers(connection: DuckDBConnection, text: string): Promise<Int32Array> {
-  const result = await connection.run(text);
-  const found: number[] = [];
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    if (chunk === null || chunk === undefined || chunk.rowCount === 0) break;
-    const column = chunk.getColumnValues(0);
-    for (const value of column) found.push(value as number);
-  }
-  return Int32Array.from(found);
-}
-
-async function rowsAt(connection: DuckDBConnection, places: readonly number[]): Promise<ListedRow[]> {
-  if (places.length === 0) return [];
-  const reader = await connection.runAndReadAll(
-    `SELECT rowid::INTEGER AS place, dataset, id, beginning, turns, chars FROM rows WHERE rowid IN (${places.join(",")})`,
-  );
-  const found = new Map(reader.getRows().map((row) => [Number(row[0]), row]));
-  return places.map((place) => {
-    const [, dataset, id, beginning, turns, chars] = found.get(place) ?? [];
-    return {
-      ...{ place, dataset: String(dataset ?? ""), id: String(id ?? "") },
-      preview: turns === null ? "(not a row that can be used)" : String(beginning ?? "").replace(/\s+/g, " "),
-      turns: turns === null || turns === undefined ? null : Number(turns),
-      chars: chars === null || chars === undefined ? null : Number(chars),
-    };
-  });
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }

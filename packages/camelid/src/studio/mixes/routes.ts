@@ -8,6 +8,7 @@ import { NotFound } from "../failures.js";
 import { idOf, wholeNumber } from "../query.js";
 import { firstRowKind } from "../rows/first-row-kind.js";
 import { Keep } from "../rows/keep.js";
+import { recordOf } from "../rows/record.js";
 import { preview, rowView } from "../rows/row-view.js";
 import { rowsOf } from "../rows/rows-of.js";
 import { stemOf, tokenizerFolder } from "../runs/step.js";
@@ -30,7 +31,10 @@ export function dataRoutes(studio: StudioContext): Hono {
     const { file, lineage } = rowsOf(studio, id);
     const { size, mtimeMs } = statSync(file);
     const key = `${file} ${size} ${mtimeMs}`;
-    return { file, lists: tables.get(key, () => new RowLists(new RowTable(file, lineage))) };
+    return {
+      file,
+      lists: tables.get(key, () => new RowLists(new RowTable(file, lineage), () => studio.rowFile(file))),
+    };
   };
 
   routes.get("/:id", (context) => context.json(mixDetail(studio.folder(idOf(context)), idOf(context))));
@@ -85,7 +89,6 @@ export function dataRoutes(studio: StudioContext): Hono {
       state: table.state,
       ...page,
       offset,
-      partial: false,
       ms: performance.now() - started,
     };
     return context.json(answer);
@@ -100,7 +103,7 @@ export function dataRoutes(studio: StudioContext): Hono {
       (_, i) => offset + i,
     );
     return places.map((place) => {
-      const record = safeRecord(rows.row(place) ?? "");
+      const record = recordOf(rows.row(place) ?? "");
       return {
         place,
         dataset: String(record.dataset ?? ""),
@@ -149,14 +152,6 @@ export function dataRoutes(studio: StudioContext): Hono {
   });
 
   return routes;
-}
-
-function safeRecord(text: string): Record<string, unknown> {
-  try {
-    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { sql } from "../../data/files/duckdb.js";
 import { cacheDirectory } from "../../run/cache-directory.js";
@@ -34,16 +34,23 @@ export class RowTable {
   }
 
   /** Runs a query that may be interrupted; connections are kept, since making one costs more than most queries. */
-  async ask<T>(work: (connection: DuckDBConnection) => Promise<T>, timeoutMs = 20_000): Promise<T> {
+  async ask<T>(
+    work: (connection: DuckDBConnection) => Promise<T>,
+    timeoutMs = 20_000,
+    signal?: AbortSignal,
+  ): Promise<T> {
     await this.ready;
     if (this.#instance === undefined)
       throw new Error(this.#state.kind === "failed" ? this.#state.message : "not ready");
     const connection = this.#free.pop() ?? (await this.#instance.connect());
-    const timer = setTimeout(() => connection.interrupt(), timeoutMs);
+    const interrupt = () => connection.interrupt();
+    const timer = setTimeout(interrupt, timeoutMs);
+    signal?.addEventListener("abort", interrupt, { once: true });
     try {
       return await work(connection);
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", interrupt);
       this.#free.push(connection);
     }
   }
@@ -54,7 +61,7 @@ export class RowTable {
   }
 
   async #open(): Promise<void> {
-    const path = tablePath(this.file);
+    const path = cacheFile(this.file, "duckdb");
     if (!existsSync(path)) await this.#make(path);
     this.#instance = await DuckDBInstance.create(path, {
       access_mode: "READ_ONLY",
@@ -111,22 +118,58 @@ export class RowTable {
   }
 }
 
-/** One table per state of the file. */
-function tablePath(file: string): string {
+/** The first column of a query's rows. @param signal interrupts it */
+export async function integers(table: RowTable, text: string, signal?: AbortSignal): Promise<Int32Array> {
+  return await table.ask(
+    async (connection) => {
+      const result = await connection.run(text);
+      const pieces: Int32Array[] = [];
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk === undefined || chunk.rowCount === 0) break;
+        pieces.push(Int32Array.from(chunk.getColumnValues(0) as number[]));
+      }
+      const all = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const piece of pieces) {
+        all.set(piece, at);
+        at += piece.length;
+      }
+      return all;
+    },
+    20_000,
+    signal,
+  );
+}
+
+/** Those of `order` that are in `places`, in the order of `order`. */
+export function among(order: Int32Array, places: Int32Array): Int32Array {
+  const wanted = new Uint8Array(places.reduce((most, place) => Math.max(most, place), -1) + 1);
+  for (const place of places) wanted[place] = 1;
+  return order.filter((place) => wanted[place] === 1);
+}
+
+/** In the cache: what was made of the file as it is now. */
+export function cacheFile(file: string, kind: "duckdb" | "trigrams"): string {
   const { size, mtimeMs } = statSync(file);
-  return join(cacheDirectory(), "studio", `${nameOf(file)}-${VERSION}-${size}-${Math.round(mtimeMs)}.duckdb`);
+  return join(
+    cacheDirectory(),
+    "studio",
+    `${nameOf(file)}-${VERSION}-${size}-${Math.round(mtimeMs)}.${kind}`,
+  );
 }
 
 function nameOf(file: string): string {
   return createHash("sha256").update(file).digest("hex").slice(0, 16);
 }
 
+/** What was made of the file as it was before. */
 function removeOlder(path: string): void {
   const folder = dirname(path);
-  const prefix = path.slice(folder.length + 1).split("-")[0]!;
+  const now = basename(path, ".duckdb");
   for (const name of readdirSync(folder)) {
-    if (name.startsWith(`${prefix}-`) && name.endsWith(".duckdb"))
-      rmSync(join(folder, name), { force: true });
+    const isOlder = name.startsWith(now.split("-")[0]!) && !name.startsWith(now);
+    if (isOlder) rmSync(join(folder, name), { force: true });
   }
 }
 

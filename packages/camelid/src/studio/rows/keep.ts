@@ -12,7 +12,22 @@ export class Keep<T> {
     return value;
   }
 
+  values(): IterableIterator<T> {
+    return this.#kept.values();
+  }
+
   delete(key: string): void {
     this.#kept.delete(key);
+  }
+}
+
+/** Answers that are kept while they are under way as well; what failed is asked again the next time. */
+export class KeepPromises<T> extends Keep<Promise<T>> {
+  override get(key: string, make: () => Promise<T>): Promise<T> {
+    return super.get(key, () => {
+      const making = make();
+      making.catch(() => this.delete(key));
+      return making;
+    });
   }
 }

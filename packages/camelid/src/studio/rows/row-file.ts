@@ -2,10 +2,11 @@
  * Any row of a file of rows by its place, as lineage counts them: lines of JSON lines from 0, or items of a JSON array. One
  * pass finds the line ends; then a row costs one read.
  */
-import { closeSync, createReadStream, openSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { DataError } from "../../errors.js";
+import { scanInThread } from "./scan.js";
 
 export interface RowFile {
   readonly path: string;
@@ -32,31 +33,7 @@ export async function openRowFile(path: string): Promise<RowFile> {
   closeSync(file);
   if (head.toString("utf8", 0, read).trimStart().startsWith("["))
     return wholeFile(path, await readWhole(path));
-  return new LineFile(path, await lineEnds(path));
-}
-
-/** Position of every line feed, and of the end of a last line without one. */
-async function lineEnds(path: string): Promise<Float64Array> {
-  let ends = new Float64Array(1 << 14);
-  let count = 0;
-  let position = 0;
-  let open = false;
-  const add = (end: number) => {
-    if (count === ends.length) {
-      const larger = new Float64Array(count * 2);
-      larger.set(ends);
-      ends = larger;
-    }
-    ends[count++] = end;
-  };
-  for await (const piece of createReadStream(path, { highWaterMark: 8 << 20 })) {
-    const chunk = piece as Buffer;
-    for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, at + 1)) add(position + at);
-    position += chunk.length;
-    open = chunk[chunk.length - 1] !== 0x0a;
-  }
-  if (open) add(position);
-  return ends.slice(0, count);
+  return new LineFile(path, await scanInThread({ kind: "line-ends", path }));
 }
 
 class LineFile implements RowFile {

@@ -12,8 +12,6 @@ import type { RunLog } from "./run-log.js";
 import { runStatus } from "./run-status.js";
 import { runRow, stepDetail, warmRows } from "./step.js";
 
-/** The page comes first. */
-const WARM_AFTER_MS = 1500;
 /** Shown nowhere as curves: asked for by name only. */
 const NO_CURVES = new Set(["epoch", "trained_tokens"]);
 
@@ -26,7 +24,7 @@ export function runRoutes(studio: StudioContext): Hono {
 
   routes.get("/:id", (context) => {
     const { folder, log } = logOf(idOf(context));
-    setTimeout(() => warmRows(studio, folder), WARM_AFTER_MS).unref();
+    warmRows(studio, folder);
     return context.json(runDetail(folder, idOf(context), log));
   });
 

@@ -16,6 +16,9 @@ import { anyNumber } from "./summary.js";
 /** Rows listed of a step; a step of a large batch has more than anyone reads. */
 const MOST_ROWS = 256;
 
+/** Reading a tokenizer keeps the server busy for a moment: the page comes first. */
+const TOKENIZER_AFTER_MS = 700;
+
 export async function stepDetail(
   studio: StudioContext,
   folder: string,
@@ -56,11 +59,15 @@ export async function stepDetail(
   return { step, numbers, rows, notes };
 }
 
-/** Finds the rows' places in the data file before someone asks for a step: it takes a moment for a large file. */
+/** Gets what the first step that is looked at needs: it must not wait for a large file to be read. */
 export function warmRows(studio: StudioContext, folder: string): void {
+  const ignore = () => {}; // said when a step is asked for
   try {
     const { file } = runData(studio, folder);
-    if (file !== undefined) studio.rowFile(file).catch(() => {}); // said when a row is asked for
+    if (file !== undefined) studio.rowFile(file).catch(ignore);
+    const lineage = studio.fileIn(folder, "lineage");
+    if (lineage !== undefined) studio.bytes(lineage).catch(ignore);
+    setTimeout(() => runTokenizer(studio, folder).catch(ignore), TOKENIZER_AFTER_MS).unref();
   } catch {
     // A run without readable settings; its page says so.
   }
