@@ -23,6 +23,18 @@ export {
 export { differenceText, type SettingsDifference, settingsDifferences } from "./settings/diff.js";
 export { settingsMarkdown } from "./settings/docs-table.js";
 export { type Knob, type KnobMeta, knob, settingsShape } from "./settings/knob.js";
+export {
+  adapterKnobs,
+  answerKnobs,
+  batchKnobs,
+  heldOutKnobs,
+  machineKnobs,
+  optimizerKnobs,
+  ownPromptKnobs,
+  pairPlaceKnobs,
+  placeKnobs,
+  savingKnobs,
+} from "./settings/knob-groups.js";
 export { evalTaskKnobs, knobs, loraKnobs, quantizeKnobs } from "./settings/knobs.js";
 export { type Layer, readSettingsFile } from "./settings/layers.js";
 export { type Origin, originText } from "./settings/origin.js";
@@ -42,7 +54,7 @@ export { type PresetMixture, tulu1Mixture, tulu2Mixture } from "./data/presets/t
 
 // Tokenizer and data: file -> conversations -> tokens and labels -> micro-batches.
 
-export { collateTargets, type Targets, type TokenRow, trainedTokens } from "./data/collate.js";
+export { collateTargets, type Targets, type TokenRow, totalTokens, trainedTokens } from "./data/collate.js";
 export type { Conversation, Message, Role } from "./data/conversation.js";
 export { rowsFingerprint } from "./data/fingerprint.js";
 export { type HeldOutSettings, holdOutRows } from "./data/held-out-rows.js";
@@ -78,7 +90,7 @@ export {
 // Models: Hugging Face folders, forward passes, log-probabilities.
 
 export { checkVocabulary } from "./model/check-vocabulary.js";
-export { parseConfig, readConfig } from "./model/config.js";
+export { contextLength, parseConfig, readConfig } from "./model/config.js";
 export { FAMILIES } from "./model/families.js";
 export type { ModelFamily } from "./model/family.js";
 export { type CachedRow, type KeyValueCache, KvBlocks } from "./model/kv-cache.js";
@@ -130,6 +142,7 @@ export { heldOutLoss } from "./train/held-out-loss.js";
 export { evaluateJudged } from "./train/judged-eval.js";
 export { JudgedMeter, type JudgedMetrics } from "./train/judged-meter.js";
 export { locateNaN } from "./train/locate-nan.js";
+export { Look, type Moment, type StepWatcher } from "./train/look.js";
 export { LossMeter, type StepLosses } from "./train/loss-meter.js";
 export {
   type DpoLoss,
@@ -161,7 +174,16 @@ export {
 export { preflightJudged, preflightJudgedPasses } from "./train/preflight/preflight-judged.js";
 export { preflightPairPasses, preflightPairs } from "./train/preflight/preflight-pairs.js";
 export { preflightReward } from "./train/preflight/preflight-reward.js";
+export {
+  adamwToTrain,
+  checkRanksAgree,
+  modelToTrain,
+  prepareTraining,
+  type TrainingSettings,
+  type TrainingSetup,
+} from "./train/prepare-training.js";
 export { type StepProfiler, stepProfiler } from "./train/profile-step.js";
+export { referenceBeforeTraining } from "./train/reference-before.js";
 export {
   adaptersOffReference,
   checkReferenceSetting,
@@ -175,10 +197,12 @@ export { evaluateReward, pairsToWatch } from "./train/reward-eval.js";
 export { ScoreMeter } from "./train/score-meter.js";
 export { seedDropout } from "./train/seed-dropout.js";
 export { announceStart, checkSameData, findStart, restore, type Start } from "./train/start.js";
-export { stepBatches } from "./train/step-batches.js";
+export { type ScaledBatch, stepBatches } from "./train/step-batches.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
 export { type TrainedWeights, trainedWeights } from "./train/trained-weights.js";
+export { openTraining, type Training, type TrainingParts } from "./train/training.js";
+export type { StepReport, TrainingStep } from "./train/training-step.js";
 export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";
 
 // Generation.
@@ -234,7 +258,7 @@ export { type EvalMetrics, readMetrics, readPredictions } from "./eval/results-f
 export { openSandbox, type Sandbox, type SandboxSettings } from "./eval/sandbox/sandbox.js";
 export type { Program, ProgramOutcome, ProgramVerdict } from "./eval/sandbox/verdict.js";
 export type { TaskSummary } from "./eval/summary.js";
-export { type Moment, type WatchedTasks, type WatchTaskSettings, watchTasks } from "./eval/watch-tasks.js";
+export { type WatchedTasks, type WatchTaskSettings, watchTasks } from "./eval/watch-tasks.js";
 
 // Experiments.
 
@@ -275,7 +299,12 @@ export { type Check, type CheckSection, formatChecks } from "./run/checks.js";
 export { type NewEvent, type ReadEvent, type RunEvent, readEvent } from "./run/events.js";
 export { Interrupt, nextTurn } from "./run/interrupt.js";
 export { type Lineage, LineageWriter, readLineage, stepsOfRow } from "./run/lineage.js";
-export { describeEffects, type PreferenceEffects, preferenceEffects } from "./run/preference-effects.js";
+export {
+  describeEffects,
+  effectLines,
+  type PreferenceEffects,
+  preferenceEffects,
+} from "./run/preference-effects.js";
 export { type OutputMode, Progress } from "./run/progress.js";
 export { type RunRecord, readRun } from "./run/read-run.js";
 export type { Replay } from "./run/replay-run.js";

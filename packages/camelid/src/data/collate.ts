@@ -30,6 +30,11 @@ export function trainedTokens({ labels }: Pick<TokenRow, "labels">): number {
   return count;
 }
 
+/** Tokens that go through the model, trained or not. */
+export function totalTokens(rows: readonly Pick<TokenRow, "inputIds">[]): number {
+  return rows.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+}
+
 /** @param sourceOf number of a row's source, for per-source losses */
 export function collateTargets(
   rows: readonly TokenRow[],

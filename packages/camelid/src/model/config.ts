@@ -22,6 +22,11 @@ export function readConfig(folder: string): { config: ModelConfig; raw: Record<s
   return { config: parseConfig(raw, path), raw: raw as Record<string, unknown> };
 }
 
+/** Longest row, in tokens, that the model of a folder was made for. */
+export function contextLength(folder: string): number {
+  return readConfig(folder).config.maxPositionEmbeddings;
+}
+
 function unreadable(where: string, cause: NodeJS.ErrnoException): ModelError {
   const fix = "give a folder in the Hugging Face layout: config.json, safetensors, tokenizer.json.";
   if (cause.code === "ENOENT" || cause.code === "ENOTDIR") {

@@ -142,6 +142,12 @@ export function describeEffects(effects: PreferenceEffects): string {
   return lines.join("\n");
 }
 
+/** `describeEffects` of a run's record; nothing where it did not look at itself twice. */
+export function effectLines(record: Pick<RunRecord, "evals" | "settings">): string {
+  const effects = preferenceEffects(record);
+  return effects === undefined ? "" : describeEffects(effects);
+}
+
 /** What the figures do not say of themselves. Sentences. */
 export function remarks({ pairs, conversations, source }: PreferenceEffects): string[] {
   const languages = pairs.filter(({ language }) => language !== "all" && language !== "others");

@@ -1,4 +1,5 @@
 import type { PairRows } from "../data/pair-rows.js";
+import type { DataError } from "../errors.js";
 
 /** What a DPO run says of its data before its first step, in lines under 80 columns; means are per pair, in tokens. */
 export function describePairs({ account, skipped }: Pick<PairRows, "account" | "skipped">): string {
@@ -20,6 +21,6 @@ export function describePairs({ account, skipped }: Pick<PairRows, "account" | "
 }
 
 /** Every pair that is left out, with its line and its reason: the file `left-out.txt` of a run. */
-export function describeLeftOut(skipped: PairRows["skipped"]): string {
+export function describeLeftOut(skipped: readonly DataError[]): string {
   return skipped.map(({ code, where, message }) => `${where ?? ""}\t${code}\t${message}\n`).join("");
 }

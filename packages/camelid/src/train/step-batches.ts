@@ -1,31 +1,32 @@
-import { type TokenRow, trainedTokens } from "../data/collate.js";
+import { type TokenRow, totalTokens, trainedTokens } from "../data/collate.js";
 import { type MicroBatchPlan, microBatches } from "../data/micro-batches.js";
 import type { World } from "../parallel/world.js";
 import { type LossReduction, lossScales } from "./accumulate.js";
 
+/** Rows that go through the model together, and what their summed loss is multiplied by. */
+export interface ScaledBatch<Row> {
+  rows: Row[];
+  scale: number;
+}
+
 /**
- * A step's rows as micro-batches, and what the loss of each is multiplied by. Of several ranks each gets its part: with
- * `token-mean` of the rows, since how they are packed changes nothing; with `microbatch-mean` of the micro-batches, whose split
- * is part of that loss.
+ * A step's rows as micro-batches. Of several ranks each gets its part: with `token-mean` of the rows, since how they are packed
+ * changes nothing; with `microbatch-mean` of the micro-batches, whose split is part of that loss.
  */
 export function stepBatches<Row extends TokenRow>(
   rows: readonly Row[],
   settings: MicroBatchPlan & { lossReduction: LossReduction },
   world: World,
-): { batches: Row[][]; scales: number[] } {
-  const tokens = (some: readonly Row[]): number => some.reduce((sum, row) => sum + row.inputIds.length, 0);
+): ScaledBatch<Row>[] {
   if (settings.lossReduction === "token-mean") {
-    const batches = batched(
-      world.share(rows, (row) => row.inputIds.length),
-      settings,
-    );
+    const mine = world.share(rows, (row) => row.inputIds.length);
     const scale = 1 / rows.reduce((sum, row) => sum + trainedTokens(row), 0);
-    return { batches, scales: batches.map(() => scale) };
+    return batched(mine, settings).map((batch) => ({ rows: batch, scale }));
   }
   const all = batched(rows, settings);
   const scales = lossScales(all, settings.lossReduction);
-  const mine = world.share([...all.entries()], ([, batch]) => tokens(batch));
-  return { batches: mine.map(([, batch]) => batch), scales: mine.map(([place]) => scales[place]!) };
+  const scaled = all.map((batch, i) => ({ rows: batch, scale: scales[i]! }));
+  return world.share(scaled, (batch) => totalTokens(batch.rows));
 }
 
 function batched<Row extends TokenRow>(rows: readonly Row[], plan: MicroBatchPlan): Row[][] {

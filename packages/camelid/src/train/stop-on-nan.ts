@@ -1,4 +1,3 @@
-import type { TokenRow } from "../data/collate.js";
 import { TrainingError } from "../errors.js";
 import type { StepLosses } from "./loss-meter.js";
 
@@ -11,7 +10,7 @@ export function stopOnNaN(
   step: number,
   losses: StepLosses,
   gradNorm: number,
-  rows: readonly TokenRow[],
+  rows: readonly { readonly id: string }[],
   locate: () => string | undefined = () => undefined,
 ): void {
   if (Number.isFinite(losses.loss) && Number.isFinite(gradNorm)) return;

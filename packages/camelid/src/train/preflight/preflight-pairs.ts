@@ -1,5 +1,6 @@
 /** Preflight of a preference run: first what the pairs alone can show, then, once the model is there, both together. */
 import type { Tensor } from "@camelid/torch";
+import { totalTokens } from "../../data/collate.js";
 import { pairCutCheck, repeatedPairsCheck, sideLengthsCheck } from "../../data/pair-checks.js";
 import type { PairRow, PairRows } from "../../data/pair-rows.js";
 import {
@@ -20,7 +21,7 @@ import type { StepPlan } from "../step-plan.js";
 import { neighboursCheck, packedCheck, packedLogps } from "./batch-checks.js";
 import { initialLossCheck, vocabularyCheck, weightsCheck } from "./model-checks.js";
 import { fewPairs, PAIR_CHECK_PASSES, pairSplitCheck } from "./pair-passes.js";
-import { failOnChecks, secondsOf, tokensWithin, tooSlow, totalLength } from "./preflight.js";
+import { failOnChecks, secondsOf, tokensWithin, tooSlow } from "./preflight.js";
 import { scheduleCheck } from "./schedule-check.js";
 
 export interface PairPreflightSettings extends DpoSettings, Omit<ScheduleSettings, "totalSteps"> {
@@ -91,9 +92,9 @@ export async function preflightPairPasses(
   const probe = fewPairs(pairs, 192).flatMap(({ chosen, rejected }) => [chosen, rejected]);
   if (probe.length === 0) return [...checks, nothingSmall];
   const seconds = secondsOf(() => packedLogps(model, probe));
-  const tokens = tokensWithin(SECONDS, seconds / totalLength(probe), PAIR_CHECK_PASSES + 3);
+  const tokens = tokensWithin(SECONDS, seconds / totalTokens(probe), PAIR_CHECK_PASSES + 3);
   const sample = fewPairs(pairs, tokens);
-  if (sample.length === 0) return [...checks, tooSlow(seconds, totalLength(probe))];
+  if (sample.length === 0) return [...checks, tooSlow(seconds, totalTokens(probe))];
   const sides = sample.flatMap(({ chosen, rejected }) => [chosen, rejected]);
   const packed = packedLogps(model, sides);
   const logps = packed.flatMap((row) => [...row]);

@@ -3,7 +3,7 @@
  * stops a run before it writes anything. The pitfalls behind the checks: docs/guides/pitfalls.md.
  */
 import type { Tensor } from "@camelid/torch";
-import type { TokenRow } from "../../data/collate.js";
+import { type TokenRow, totalTokens } from "../../data/collate.js";
 import {
   borderCheck,
   bosCheck,
@@ -99,8 +99,8 @@ export async function modelChecks(
   if (first.some(({ status }) => status === "fail")) return first;
   const probe = fewRows(rows, 128);
   const probeSeconds = secondsOf(() => packedLogps(model, probe));
-  const sample = fewRows(rows, tokensWithin(seconds, probeSeconds / totalLength(probe)));
-  if (sample.length === 0) return [...first, tooSlow(probeSeconds, totalLength(probe))];
+  const sample = fewRows(rows, tokensWithin(seconds, probeSeconds / totalTokens(probe)));
+  if (sample.length === 0) return [...first, tooSlow(probeSeconds, totalTokens(probe))];
 
   const packed = packedLogps(model, sample);
   const logps = packed.flatMap((row) => [...row]);
@@ -122,9 +122,6 @@ export async function modelChecks(
 export function tokensWithin(seconds: number, secondsPerToken: number, passes = BATCH_CHECK_PASSES): number {
   return Math.min(MOST_TOKENS, Math.floor(seconds / secondsPerToken / (1 + passes)));
 }
-
-export const totalLength = (rows: readonly { inputIds: Int32Array }[]): number =>
-  rows.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
 export function secondsOf(action: () => unknown): number {
   const started = performance.now();

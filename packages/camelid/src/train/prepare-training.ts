@@ -1,0 +1,110 @@
+/** How a training run begins, whatever it minimises: on what it computes, with whom, from where; and what it changes. */
+import type { Tensor } from "@camelid/torch";
+import { checkVocabulary } from "../model/check-vocabulary.js";
+import type { LanguageModel } from "../model/language-model.js";
+import { loadModel } from "../model/load.js";
+import { weightsHash } from "../model/weights-hash.js";
+import type { Nf4Settings } from "../nn/nf4-weight.js";
+import { aloneInTheWorld, type World } from "../parallel/world.js";
+import type { RecipeContext } from "../settings/recipe.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { checkMethod, type MethodSettings } from "./check-settings.js";
+import { type Machine, type MachineSettings, prepareMachine } from "./machine.js";
+import type { Adamw } from "./optim/adamw.js";
+import { type DistributedSettings, distributedAdamw } from "./optim/distributed-adamw.js";
+import type { ResumableSettings } from "./resume-rules.js";
+import { findStart, restore, type Start } from "./start.js";
+
+/** What every recipe that trains has among its settings. */
+export interface TrainingSettings extends MachineSettings, MethodSettings, ResumableSettings {
+  data: string;
+  lora: { dropout: number } | null;
+  quantize: Nf4Settings | null;
+  activationCheckpointing: boolean;
+  profile: boolean;
+  learningRate: number;
+  maxGradNorm: number | null;
+  epochs: number;
+  maxSteps: number | null;
+  saveEverySteps: number | null;
+  keepCheckpoints: number | null;
+}
+
+/** The surroundings of a run. */
+export interface TrainingSetup<Settings extends TrainingSettings = TrainingSettings> {
+  readonly settings: Settings;
+  readonly context: RecipeContext;
+  /** This process alone, or a rank among several. */
+  readonly world: World;
+  readonly machine: Machine;
+  /** Step 0, or a checkpoint to go on from. */
+  readonly start: Start;
+}
+
+/**
+ * Checks what can be checked before anything is loaded, chooses the device and seeds it. Nothing is written.
+ * @throws what `checkMethod`, `prepareMachine` and `findStart` throw
+ */
+export async function prepareTraining<Settings extends TrainingSettings>(
+  settings: Settings,
+  context: RecipeContext,
+): Promise<TrainingSetup<Settings>> {
+  const { world = aloneInTheWorld() } = context;
+  checkMethod(settings, world);
+  const machine = prepareMachine(settings, world);
+  const start = await findStart(settings, context, machine.environment);
+  return { settings, context, world, machine, start };
+}
+
+/**
+ * The model that the run starts from: trainable, or frozen where adapters are to be trained.
+ * @throws {ModelError} as `loadModel` and `checkVocabulary`
+ */
+export function modelToTrain(
+  { settings, machine, start }: TrainingSetup,
+  tokenizer: Tokenizer,
+): LanguageModel {
+  const { lora, quantize } = settings;
+  const model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null });
+  try {
+    model.activationCheckpointing = settings.activationCheckpointing;
+    checkVocabulary(tokenizer, model.config, start.modelFolder);
+    return model;
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Before the first step of several ranks: they sum gradients, so settings, rows and weights have to be the same on all.
+ * @param parameters what is trained
+ * @throws {TrainingError} `ERR_RANKS_DIFFER`
+ */
+export function checkRanksAgree(
+  { settings, world }: Pick<TrainingSetup, "settings" | "world">,
+  data: { fingerprint: { sha256: string } },
+  parameters: ReadonlyMap<string, Tensor>,
+): void {
+  world.checkSame(() => ({
+    settings: JSON.stringify(settings),
+    data: data.fingerprint.sha256,
+    weights: weightsHash(parameters),
+  }));
+}
+
+/** AdamW on all ranks, with the state of the checkpoint where there is one. */
+export function adamwToTrain(
+  { settings, machine, world, start }: TrainingSetup<TrainingSettings & DistributedSettings>,
+  parameters: ReadonlyMap<string, Tensor>,
+): Adamw {
+  const { masterWeights } = machine;
+  const optimizer = distributedAdamw(parameters, { ...settings, masterWeights }, world);
+  try {
+    restore(start, optimizer);
+    return optimizer;
+  } catch (error) {
+    optimizer[Symbol.dispose]();
+    throw error;
+  }
+}
