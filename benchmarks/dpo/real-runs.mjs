@@ -1,4 +1,4 @@
-// real-runs.mjs --model FOLDER --data DIR --out DIR [--steps 60] [--threads 4] [--only hh_rlhf]: `camelid dpo` on three real
+// real-runs.mjs --model FOLDER --data DIR --out DIR [--steps 60] [--learning-rate 5e-6] [--threads 4] [--only hh_rlhf]: `camelid dpo` on three real
 // preference sets, and what each run did, as a table: margins, accuracies, lengths of answers, other languages.
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     data: { type: "string" },
     out: { type: "string" },
     steps: { type: "string", default: "60" },
+    "learning-rate": { type: "string", default: "5e-6" },
     threads: { type: "string", default: "4" },
     only: { type: "string" },
   },
@@ -39,7 +40,7 @@ for (const [name, [data, held]] of Object.entries(SETS)) {
       "--grad-accum-steps",
       "4",
       "--learning-rate",
-      "5e-6",
+      values["learning-rate"],
     ],
     ...["--warmup-ratio", "0.1", "--precision", "bf16-mixed", "--max-new-tokens", "64", "--on-bad", "skip"],
     ...["--max-steps", values.steps, "--threads", values.threads],
