@@ -20,7 +20,7 @@ const SIZES = {
   default: {
     rows: { hidden: 512, intermediate: 1376, layers: 8, heads: 8 },
     dense: { hidden: 768, intermediate: 2048, layers: 12, heads: 12 },
-    ...{ pairs: "41m", loraTokens: 4096, newTokens: 128, texts: 3000, rawScale: 0.1 },
+    ...{ pairs: "41m", loraTokens: 4096, newTokens: 128, texts: 3000, rawScale: 0.5 },
   },
   tiny: {
     rows: { hidden: 64, intermediate: 128, layers: 2, heads: 2 },
