@@ -18,7 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   nn: [],
   parallel: [],
   plan: ["train", "adapters", "parallel", "model", "data", "run"],
-  model: ["nn", "weights", "tokenizer", "run"],
+  model: ["nn", "parallel", "weights", "tokenizer", "run"],
   adapters: ["model", "nn", "weights", "run"],
   train: ["adapters", "parallel", "model", "nn", "data", "run", "report", "settings", "tokenizer"],
   generate: ["adapters", "model", "nn", "tokenizer", "data"],

@@ -1,6 +1,7 @@
 // Tensors in and out of JavaScript memory, and what a tensor is (shape, dtype, device).
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
@@ -46,8 +47,26 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   return handleValue(info.Env(), tensor);
 }
 
+// A tensor whose storage was given back looks like any other; to read it would be a crash.
+void checkHasMemory(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.numel() == 0 || tensor.storage().nbytes() > 0, "this tensor has no memory at the moment");
+}
+
+// resizeStorage(handle, bytes): the memory under a tensor in another size; what it held is lost. Whoever shares the storage, such as
+// a graph that saved the tensor, sees the new memory.
+Napi::Value resizeStorage(const Napi::CallbackInfo& info) {
+  c10::StorageImpl* storage = tensorArgument(info, 0).storage().unsafeGetStorageImpl();
+  const auto bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+  TORCH_CHECK(storage->resizable(), "this tensor's memory belongs to somebody else");
+  const c10::DeviceGuard guard(storage->device());
+  storage->set_data_ptr_noswap(bytes == 0 ? c10::DataPtr(nullptr, storage->device()) : storage->allocator()->allocate(bytes));
+  storage->set_nbytes(bytes);
+  return info.Env().Undefined();
+}
+
 // toBytes(handle, dtype): an ArrayBuffer with a copy of the elements, converted to dtype, row-major.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
+  checkHasMemory(tensorArgument(info, 0));
   const at::Tensor tensor = tensorArgument(info, 0).detach().to(at::kCPU, dtypeArgument(info[1])).contiguous();
   void* data = nullptr;
   napi_value buffer;
@@ -102,6 +121,7 @@ Napi::Value liveTensors(const Napi::CallbackInfo& info) {
 
 void exportTensors(Napi::Object exports) {
   exportFunction<fromBytes>(exports, "fromBytes");
+  exportFunction<resizeStorage>(exports, "resizeStorage");
   exportFunction<toBytes>(exports, "toBytes");
   exportFunction<dataAddress>(exports, "dataAddress");
   exportFunction<shapeOf>(exports, "shapeOf");

@@ -340,3 +340,20 @@ describe("a custom function", () => {
     expect(after.liveBytes).toBe(before.liveBytes);
   });
 });
+
+test("memory that was given back and taken again is there for a graph that saved the tensor", () => {
+  using _ = torch.tensorScope();
+  const weight = torch.ones([2, 2], { dtype: "float32" });
+  weight.requiresGrad = true;
+  const x = torch.ones([1, 2]);
+  x.requiresGrad = true;
+  const y = torch.linear(x, weight).sum();
+  const before = torch.memoryStats().liveBytes;
+  torch.dropStorage(weight);
+  expect(before - torch.memoryStats().liveBytes).toBe(16);
+  expect(() => weight.toBytes()).toThrow(/no memory at the moment/);
+  torch.takeStorage(weight);
+  y.backward();
+  const [a, b, c, d] = weight.toArray() as [number, number, number, number]; // whatever lies there now
+  expect(x.grad!.toArray()).toEqual([Math.fround(a + c), Math.fround(b + d)]);
+});

@@ -67,4 +67,5 @@ export { SAFETENSORS_DTYPES, type SafetensorsDType, type SafetensorsHeader } fro
 export { readSafetensorsHeader } from "./safetensors-reader.js";
 export { type SafetensorsEntry, writeSafetensorsFile } from "./safetensors-writer.js";
 export { outsideScopes, TensorScope } from "./scope.js";
+export { dropStorage, takeStorage } from "./storage.js";
 export { Tensor, tensorScope } from "./tensor.js";

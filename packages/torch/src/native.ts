@@ -34,6 +34,7 @@ interface Native {
   operatorNames(): string[];
 
   fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number): Handle;
+  resizeStorage(handle: Handle, bytes: number): void;
   toBytes(handle: Handle, dtype: number): ArrayBuffer;
   dataAddress(handle: Handle): number;
   shapeOf(handle: Handle): number[];

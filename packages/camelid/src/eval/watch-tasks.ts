@@ -2,7 +2,7 @@
 import type { Tensor } from "@camelid/torch";
 import { CamelidError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
-import { weightsHash } from "../model/weights-hash.js";
+import { heldOneByOne, weightsHash } from "../model/weights-hash.js";
 import { readRun } from "../run/read-run.js";
 import type { Run } from "../run/run.js";
 import type { RecipeContext } from "../settings/recipe.js";
@@ -76,7 +76,7 @@ export async function watchTasks(
     let stopped = false;
     if (isMain) {
       try {
-        const identity = `${settings.model} ${weightsHash(parameters)}`;
+        const identity = `${settings.model} ${weightsHash(heldOneByOne(parameters))}`;
         const at = { run: run.path, step, identity };
         const results = await evaluateInTraining(model, tokenizer, { ...options, ...at });
         for (const result of results.filter(({ name }) => !logged.has(name))) {

@@ -11,6 +11,7 @@ import type { PackedRows } from "../nn/packed-rows.js";
 import { recompute } from "../nn/recompute.js";
 import { rmsNorm } from "../nn/rms-norm.js";
 import { applyRope, type RopeTables, ropeFrequencies, ropeTables } from "../nn/rope.js";
+import type { ShardedBlocks } from "../parallel/sharded-blocks.js";
 import type { KeyValueCache } from "./kv-cache.js";
 import type { LanguageModel } from "./language-model.js";
 import {
@@ -41,19 +42,23 @@ export class Decoder implements LanguageModel {
   readonly #embedTokens: Tensor;
   readonly #layers: Layer[];
   readonly #norm: Tensor;
+  readonly #shards: ShardedBlocks | undefined;
   readonly #frequencies: Tensor;
 
   /**
    * @param weights every tensor of `weightShapes`, all of one dtype on one device; the model owns them from now on
    * @param linears projections that are there already, by name: their weights need not be among `weights`
+   * @param shards the layers' weights where they lie on several ranks; owned as well
    */
   constructor(
     config: ModelConfig,
     weights: ReadonlyMap<string, Tensor>,
     linears: ReadonlyMap<string, Linear> = new Map(),
+    shards?: ShardedBlocks,
   ) {
     const weight = (name: string): Tensor => weights.get(name)!.named(name);
     this.config = config;
+    this.#shards = shards;
     this.#embedTokens = weight(EMBEDDING);
     this.#layers = Array.from({ length: config.numHiddenLayers }, (_, i) =>
       newLayer(config, i, weight, linears),
@@ -82,7 +87,9 @@ export class Decoder implements LanguageModel {
         const mlp = this.#mlp(layer, this.#normed(attended, mlpInput));
         return attended.add(this.#normed(mlp, mlpOutput));
       };
+      x = this.#shards?.enter(layer.index, x) ?? x;
       x = this.activationCheckpointing ? recompute(block, x) : block(x);
+      x = this.#shards?.leave(layer.index, x) ?? x;
     }
     return this.#normed(x, this.#norm);
   }
@@ -150,6 +157,7 @@ export class Decoder implements LanguageModel {
   }
 
   [Symbol.dispose](): void {
+    this.#shards?.[Symbol.dispose]();
     for (const linear of this.linears()) linear[Symbol.dispose]();
     for (const parameter of this.namedParameters().values()) parameter.dispose();
     this.#frequencies.dispose();

@@ -5,9 +5,11 @@ import * as torch from "@camelid/torch";
 import { ModelError } from "../errors.js";
 import { Nf4Linear } from "../nn/nf4-linear.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
+import type { World } from "../parallel/world.js";
 import { modelFolder } from "../run/hub-names.js";
 import { type ModelWeights, openWeights } from "../weights/weight-index.js";
 import { readConfig } from "./config.js";
+import { dealWeights } from "./deal-weights.js";
 import { Decoder } from "./decoder.js";
 import type { LanguageModel } from "./language-model.js";
 import { SCORE_HEAD, weightShapes } from "./layer-layout.js";
@@ -30,6 +32,11 @@ export interface LoadOptions {
   quantize?: Nf4Settings | null;
   /** Leaves the language-model head in the file, for a model that gets a head of another kind (`reward-model.ts`). */
   withoutHead?: boolean;
+  /**
+   * Ranks among which the blocks' weights are dealt out (ZeRO stage 3): each reads its part alone, and gets the others' while a
+   * block computes. Embedding, head, norms and biases are on every rank. One process alone reads everything.
+   */
+  shardOver?: World | undefined;
 }
 
 /**
@@ -60,11 +67,14 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
     new Map([...stored, ...otherHeads.map((name) => [name, name] as const)]),
   );
   const nf4 = new Nf4Projections(weights, projections, stored, options);
+  const names = [...new Set([...shapes.keys(), ...stored.keys()])];
+  const dense = names.filter((name) => !nf4.wants(name));
+  const deal = dealWeights(config, weights, dense, options);
   const loaded = new Map<string, Tensor>();
   try {
-    const names = [...new Set([...shapes.keys(), ...stored.keys()])];
-    const dense = names.filter((name) => !nf4.wants(name));
-    for (const [name, tensor] of readTensors(weights, dense)) loaded.set(name, place(tensor, options));
+    const here = dense.filter((name) => deal?.isElsewhere(name) !== true);
+    for (const [name, tensor] of readTensors(weights, here)) loaded.set(name, place(tensor, options));
+    for (const name of dense) if (deal?.isElsewhere(name)) loaded.set(name, deal.hollow(name));
     const packed = names.filter((name) => nf4.wants(name));
     for (const [name, tensor] of readOneByOne(weights, packed)) nf4.take(name, tensor);
     nf4.finish();
@@ -74,7 +84,7 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
         return [linear, new Nf4Linear(linear, weight, loaded.get(`${linear}.bias`))];
       }),
     );
-    return new Decoder(config, loaded, linears);
+    return new Decoder(config, loaded, linears, deal?.blocks(loaded));
   } catch (error) {
     for (const tensor of loaded.values()) tensor.dispose();
     nf4[Symbol.dispose]();

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { hold } from "../parallel/sharded-blocks.js";
 import { modelFolder } from "../run/hub-names.js";
 import { configFile } from "./config.js";
 import type { LanguageModel } from "./language-model.js";
@@ -70,21 +71,34 @@ export function readCompanions(name: string, chatTemplate?: string): Companions 
     .set("chat_template.jinja", Buffer.from(chatTemplate));
 }
 
+/** Weights in parts are there while they are written; the other ranks must be waiting (`World.meet`). */
 export function saveWeights(
   parameters: ReadonlyMap<string, Tensor>,
   folder: string,
   shardBytes: number = SHARD_BYTES,
 ): void {
-  const metadata = { format: "pt" };
   const shards = cutIntoShards(parameters, shardBytes);
+  const write = (file: string, tensors: readonly (readonly [string, Tensor])[]): void => {
+    const entries = tensors.map(([name, tensor]) =>
+      torch.safetensorsEntry(name, {
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        toBytes() {
+          hold(tensor);
+          return tensor.toBytes();
+        },
+      }),
+    );
+    torch.writeSafetensorsFile(join(folder, file), entries, { format: "pt" });
+  };
   if (shards.length === 1) {
-    torch.writeSafetensors(join(folder, "model.safetensors"), shards[0]!, metadata);
+    write("model.safetensors", shards[0]!);
     return;
   }
   const weightMap: Record<string, string> = {};
   shards.forEach((shard, i) => {
     const file = `model-${pad(i + 1)}-of-${pad(shards.length)}.safetensors`;
-    torch.writeSafetensors(join(folder, file), shard, metadata);
+    write(file, shard);
     for (const [name] of shard) weightMap[name] = file;
   });
   const total = [...parameters.values()].reduce((sum, tensor) => sum + tensor.sizeBytes, 0);

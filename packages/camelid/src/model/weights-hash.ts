@@ -1,6 +1,7 @@
 /** One hash for the weights of a model: what a reference or an adapter's base is known by. */
 import { createHash } from "node:crypto";
 import type { Tensor } from "@camelid/torch";
+import { hold } from "../parallel/sharded-blocks.js";
 import { readModelWeights } from "./load.js";
 
 /**
@@ -11,6 +12,16 @@ export function weightsHash(weights: Iterable<readonly [string, Tensor]>): strin
   const lines: string[] = [];
   for (const [name, tensor] of weights) lines.push(tensorLine(name, tensor));
   return createHash("sha256").update(lines.sort().join("\n")).digest("hex");
+}
+
+/** Each weight of a model in parts is there while it is the current one; the other ranks must be waiting (`World.meet`). */
+export function* heldOneByOne(
+  weights: Iterable<readonly [string, Tensor]>,
+): Generator<readonly [string, Tensor]> {
+  for (const [name, tensor] of weights) {
+    hold(tensor);
+    yield [name, tensor];
+  }
 }
 
 /** The same of a model folder, in the precision of its files; how they are cut into shards does not matter. */

@@ -1,10 +1,17 @@
 /** Parameters in flat stretches of memory, so that many small ones make one message. */
-import type { Tensor } from "@camelid/torch";
+import type { DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { shareOut } from "./share.js";
 
-export interface Bucket {
-  readonly members: readonly Tensor[];
+/** What is asked of a parameter to lay it out; a plan has no more than this. */
+export interface Sized {
+  readonly numel: number;
+  readonly sizeBytes: number;
+  readonly dtype: DType;
+}
+
+export interface Bucket<Parameter extends Sized = Tensor> {
+  readonly members: readonly Parameter[];
   /** The rank that has them; undefined when all do. */
   readonly owner: number | undefined;
 }
@@ -16,7 +23,10 @@ const BUCKET_BYTES = 25 * 2 ** 20;
 const ALIGNMENT = 64;
 
 /** Which rank keeps what of whole parameters: the largest first, each to the rank that has the least. */
-export function ownersOf(parameters: readonly Tensor[], ranks: number): Map<Tensor, number> {
+export function ownersOf<Parameter extends Sized>(
+  parameters: readonly Parameter[],
+  ranks: number,
+): Map<Parameter, number> {
   const shares = shareOut(
     parameters.map(({ sizeBytes }) => sizeBytes),
     ranks,
@@ -30,19 +40,19 @@ export function ownersOf(parameters: readonly Tensor[], ranks: number): Map<Tens
  * Parameters of one owner and dtype together, in the order in which buckets become complete.
  * @param bytes of one message
  */
-export function bucketsOf(
-  parameters: readonly Tensor[],
-  owners?: ReadonlyMap<Tensor, number>,
+export function bucketsOf<Parameter extends Sized>(
+  parameters: readonly Parameter[],
+  owners?: ReadonlyMap<Parameter, number>,
   bytes = BUCKET_BYTES,
-): Bucket[] {
-  const all: { members: Tensor[]; owner: number | undefined; last: number }[] = [];
-  const open = new Map<string, { members: Tensor[]; last: number; bytes: number }>();
+): Bucket<Parameter>[] {
+  const all: { members: Parameter[]; owner: number | undefined; last: number }[] = [];
+  const open = new Map<string, { members: Parameter[]; last: number; bytes: number }>();
   for (const [place, parameter] of parameters.entries()) {
     const owner = owners?.get(parameter);
     const key = `${owner} ${parameter.dtype}`;
     let bucket = open.get(key);
     if (bucket === undefined || bucket.bytes + parameter.sizeBytes > bytes) {
-      const started = { members: [], owner, last: place, bytes: 0 };
+      const started = { members: [] as Parameter[], owner, last: place, bytes: 0 };
       all.push(started);
       open.set(key, started);
       bucket = started;
@@ -78,6 +88,12 @@ export function flatBucket({ members }: Bucket, part: (member: Tensor) => Tensor
       }),
     ),
   );
+}
+
+/** Bytes of a bucket end to end: one message. */
+export function flatBytes({ members }: Bucket<Sized>): number {
+  if (members.length === 1) return members[0]!.sizeBytes;
+  return members.reduce((sum, { numel, sizeBytes }) => sum + (sizeBytes / numel) * padded(numel), 0);
 }
 
 /** The members' parts of a flat bucket, in their shapes: views in the current scope. */

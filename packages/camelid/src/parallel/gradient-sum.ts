@@ -12,6 +12,8 @@ export interface GradientSumOptions {
   owners?: ReadonlyMap<Tensor, number>;
   /** Sum after each backward pass, and not once after the last: a gradient is then whole only on its owner. */
   eachPass?: boolean;
+  /** Send nothing before `end`: where other messages go between the ranks during the passes. */
+  atEnd?: boolean;
   /** Of one message. */
   bucketBytes?: number;
 }
@@ -24,6 +26,7 @@ export class GradientSum implements Disposable {
   readonly #parameters: readonly Tensor[];
   readonly #buckets: readonly Bucket[];
   readonly #eachPass: boolean;
+  readonly #atEnd: boolean;
   /** Backward passes that a parameter's gradient came out of in this step. */
   readonly #seen = new Map<Tensor, number>();
   readonly #sums = new Map<Bucket, Tensor>();
@@ -39,11 +42,12 @@ export class GradientSum implements Disposable {
   constructor(
     group: ProcessGroup,
     parameters: readonly Tensor[],
-    { owners, eachPass = false, bucketBytes }: GradientSumOptions = {},
+    { owners, eachPass = false, atEnd = false, bucketBytes }: GradientSumOptions = {},
   ) {
     this.#group = group;
     this.#parameters = parameters;
     this.#eachPass = eachPass;
+    this.#atEnd = atEnd;
     // The last layers' gradients are there first.
     this.#buckets = bucketsOf([...parameters].reverse(), owners, bucketBytes);
     for (const parameter of parameters) torch.onGradient(parameter, () => this.#onGradient(parameter));
@@ -76,6 +80,7 @@ export class GradientSum implements Disposable {
     const seen = (this.#seen.get(parameter) ?? 0) + 1;
     if (seen > this.#passes) throw tooManyPasses(this.#passes);
     this.#seen.set(parameter, seen);
+    if (this.#atEnd) return;
     while (this.#next < this.#rounds * this.#buckets.length && this.#isComplete()) this.#send();
   }
 

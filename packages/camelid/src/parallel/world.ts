@@ -25,6 +25,16 @@ export interface World extends Disposable, RankInfo {
   exchange(text: string): string[];
   /** @throws {TrainingError} `ERR_RANKS_DIFFER` naming what is not the same on every rank */
   checkSame(facts: () => Readonly<Record<string, string>>): void;
+  /**
+   * All ranks come here, one after the other; who waits meanwhile does what `whileWaiting` was given. Whatever else of this
+   * interface all ranks do together begins so by itself.
+   */
+  meet(): void;
+  /**
+   * @param serve returns when all ranks are in it
+   * @returns takes it back
+   */
+  whileWaiting(serve: () => void): () => void;
   /** Tells the other ranks why this one ends. */
   reportFailure(cause: string): void;
 }
@@ -84,6 +94,8 @@ export function aloneInTheWorld(info: RankInfo = rankFromEnvironment({})): World
     mainFirst: (work) => work(),
     exchange: (text) => [text],
     checkSame() {},
+    meet() {},
+    whileWaiting: () => () => {},
     reportFailure() {},
     [Symbol.dispose]() {},
   };
@@ -92,8 +104,18 @@ export function aloneInTheWorld(info: RankInfo = rankFromEnvironment({})): World
 function groupWorld(info: RankInfo, group: ProcessGroup): World {
   const isMain = info.rank === 0;
   let turns = 0;
-  const sum = (tensor: Tensor): void => group.allReduce(tensor).wait();
-  const exchange = (text: string): string[] => group.exchange(`texts-${turns++}`, text);
+  const serving = new Set<() => void>();
+  const meet = (): void => {
+    for (const serve of serving) serve();
+  };
+  const sum = (tensor: Tensor): void => {
+    meet();
+    group.allReduce(tensor).wait();
+  };
+  const exchange = (text: string): string[] => {
+    meet();
+    return group.exchange(`texts-${turns++}`, text);
+  };
   const barrier = (): void => {
     using _ = torch.tensorScope();
     sum(torch.zeros([1]));
@@ -114,6 +136,7 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
       return tensor.toArray();
     },
     any(here) {
+      meet();
       using _ = torch.tensorScope();
       const flag = torch.full([1], here ? 1 : 0);
       group.allReduce(flag, "max").wait();
@@ -140,6 +163,11 @@ function groupWorld(info: RankInfo, group: ProcessGroup): World {
           fix: "give every rank the same files, settings and version; a shared file system is the simplest.",
         });
       }
+    },
+    meet,
+    whileWaiting(serve) {
+      serving.add(serve);
+      return () => serving.delete(serve);
     },
     reportFailure: (cause) => group.reportFailure(cause),
     [Symbol.dispose]: () => group[Symbol.dispose](),

@@ -137,8 +137,8 @@ export const knobs = {
     group: optimizer,
     alsoKnownAs: ["optimizer_in_bwd", "fused_backward", "optimizer_in_backward"],
   }),
-  shard: knob(z.enum(["none", "optimizer", "gradients"]).default("none"), {
-    help: "What several processes keep a part of each, instead of all: nothing, the optimizer's state (ZeRO-1), or gradients too (ZeRO-2); same numbers, less memory.",
+  shard: knob(z.enum(["none", "optimizer", "gradients", "parameters"]).default("none"), {
+    help: "What several processes keep a part of each, instead of all: nothing, the optimizer's state (ZeRO-1), gradients too (ZeRO-2), or the weights of the layers as well (ZeRO-3); same numbers, less memory.",
     group: optimizer,
     alsoKnownAs: ["zero_stage", "zero", "sharding", "fsdp", "deepspeed", "sharding_strategy"],
   }),

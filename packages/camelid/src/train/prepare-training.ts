@@ -5,13 +5,14 @@ import type { LanguageModel } from "../model/language-model.js";
 import { loadModel } from "../model/load.js";
 import { weightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
+import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
 import { aloneInTheWorld, type World } from "../parallel/world.js";
 import type { RecipeContext } from "../settings/recipe.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { checkMethod, type MethodSettings } from "./check-settings.js";
 import { type Machine, type MachineSettings, prepareMachine } from "./machine.js";
 import type { Adamw } from "./optim/adamw.js";
-import { type DistributedSettings, distributedAdamw } from "./optim/distributed-adamw.js";
+import { type DistributedSettings, distributedAdamw, type Shard } from "./optim/distributed-adamw.js";
 import type { ResumableSettings } from "./resume-rules.js";
 import { findStart, restore, type Start } from "./start.js";
 
@@ -21,6 +22,7 @@ export interface TrainingSettings extends MachineSettings, MethodSettings, Resum
   lora: { dropout: number } | null;
   quantize: Nf4Settings | null;
   activationCheckpointing: boolean;
+  shard: Shard;
   profile: boolean;
   learningRate: number;
   maxGradNorm: number | null;
@@ -61,11 +63,12 @@ export async function prepareTraining<Settings extends TrainingSettings>(
  * @throws {ModelError} as `loadModel` and `checkVocabulary`
  */
 export function modelToTrain(
-  { settings, machine, start }: TrainingSetup,
+  { settings, machine, start, world }: TrainingSetup,
   tokenizer: Tokenizer,
 ): LanguageModel {
   const { lora, quantize } = settings;
-  const model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null });
+  const shardOver = settings.shard === "parameters" ? world : undefined;
+  const model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null, shardOver });
   try {
     model.activationCheckpointing = settings.activationCheckpointing;
     checkVocabulary(tokenizer, model.config, start.modelFolder);
@@ -77,7 +80,8 @@ export function modelToTrain(
 }
 
 /**
- * Before the first step of several ranks: they sum gradients, so settings, rows and weights have to be the same on all.
+ * Before the first step of several ranks: they sum gradients, so settings, rows and weights have to be the same on all. (A weight
+ * that lies on one rank alone is the same for all.)
  * @param parameters what is trained
  * @throws {TrainingError} `ERR_RANKS_DIFFER`
  */
@@ -86,10 +90,11 @@ export function checkRanksAgree(
   data: { fingerprint: { sha256: string } },
   parameters: ReadonlyMap<string, Tensor>,
 ): void {
+  const everywhere = [...parameters].filter(([, weight]) => shardedBlocksOf(weight) === undefined);
   world.checkSame(() => ({
     settings: JSON.stringify(settings),
     data: data.fingerprint.sha256,
-    weights: weightsHash(parameters),
+    weights: weightsHash(everywhere),
   }));
 }
 

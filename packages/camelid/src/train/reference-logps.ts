@@ -16,11 +16,13 @@ import { SettingsError, TrainingError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
 import { folderWeightsHash, weightsHash } from "../model/weights-hash.js";
+import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
 import { aloneInTheWorld, type World } from "../parallel/world.js";
 import { writeFileAtomic } from "../run/atomic-write.js";
 import { cacheDirectory } from "../run/cache-directory.js";
 import { nextTurn } from "../run/interrupt.js";
 import type { PairLogps } from "./losses/dpo.js";
+import type { Shard } from "./optim/distributed-adamw.js";
 import { type PairPassSettings, pairLogps, pairTokens } from "./pair-logps.js";
 
 export interface Reference {
@@ -53,6 +55,8 @@ export interface StoredReferenceOptions extends MicroBatchPlan, PairPassSettings
   onPairs?: (done: number) => void;
   /** Where numbers are kept between runs; the user's cache unless given. */
   cache?: string;
+  /** What of this model the ranks hold in parts, as of the trained one. */
+  shard?: Shard;
   /** The ranks that compute a part each; only the main one reads and writes the cache, which the others may not see. */
   world?: World;
 }
@@ -68,7 +72,8 @@ export async function storedReference(
   options: StoredReferenceOptions,
 ): Promise<Reference | undefined> {
   const { world = aloneInTheWorld() } = options;
-  using model = loadModel(folder, { ...options, trainable: false });
+  const shardOver = options.shard === "parameters" ? world : undefined;
+  using model = loadModel(folder, { ...options, trainable: false, shardOver });
   const key = createHash("sha256")
     .update(
       JSON.stringify([
@@ -101,11 +106,15 @@ export function noReference(device: Device): Reference {
 
 /** The model itself with its adapters switched off; one more forward pass for every micro-batch. */
 export function adaptersOffReference(model: LanguageModel, settings: PairPassSettings): Reference {
-  const hash = weightsHash(model.namedParameters());
+  // Of weights in parts each rank watches over its own.
+  const frozen = [...model.namedParameters()].filter(
+    ([, tensor]) => shardedBlocksOf(tensor)?.isHere(tensor) ?? true,
+  );
+  const hash = weightsHash(frozen);
   return {
     logps: (pairs) => torch.noGrad(() => withoutAdapters(model, () => pairLogps(model, pairs, settings))),
     verify() {
-      if (weightsHash(model.namedParameters()) === hash) return;
+      if (weightsHash(frozen) === hash) return;
       throw changed("the frozen weights changed while adapters were trained.", "adapters-off");
     },
   };

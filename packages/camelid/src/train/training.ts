@@ -152,6 +152,7 @@ export class Training implements Disposable {
     const outcome = step < this.#parts.plan.totalSteps || this.#tasks.cut ? "interrupted" : "completed";
     if (outcome === "completed") {
       await run.writeFolder("final", this.#state.save);
+      world.meet(); // rank 0 writes what others have
       run.log({ event: "checkpoint-saved", step, path: "final" });
     }
     run.end(outcome);

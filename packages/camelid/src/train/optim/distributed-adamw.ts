@@ -1,19 +1,22 @@
 /**
  * AdamW on several processes. Gradients are summed over all of them; then each updates every parameter, or only those it owns
- * and gives them to the others: optimizer states, and gradients with them, are then in the group once instead of once on every
- * rank (ZeRO stages 1 and 2, Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054). Ownership is by whole parameters.
+ * and gives them to the others: optimizer states, gradients and parameters are then in the group once instead of once on every
+ * rank (ZeRO stages 1 to 3, Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054). Ownership is by whole parameters.
  */
 import type { ProcessGroup, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { InternalError } from "../../errors.js";
 import { bitsOf } from "../../parallel/bits.js";
+import { BlockGradients } from "../../parallel/block-gradients.js";
 import { type Bucket, bucketsOf, cutBucket, flatBucket, ownersOf } from "../../parallel/buckets.js";
 import { GradientSum } from "../../parallel/gradient-sum.js";
+import { shardedBlocksOf } from "../../parallel/sharded-blocks.js";
 import type { World } from "../../parallel/world.js";
 import { type Adamw, type AdamwSettings, adamw } from "./adamw.js";
 import { gatherLayout, saveParts } from "./sharded-state.js";
 
 /** What is split among the ranks. */
-export type Shard = "none" | "optimizer" | "gradients";
+export type Shard = "none" | "optimizer" | "gradients" | "parameters";
 
 export interface DistributedSettings extends AdamwSettings {
   shard?: Shard;
@@ -40,26 +43,52 @@ export function distributedAdamw(
   if (shard === "none") {
     const sums = new GradientSum(group, tensors, message);
     const optimizer = adamw(trained, settings);
-    return summing(optimizer, sums, world, trained);
+    return summing(optimizer, [sums], world, trained);
   }
-  const owners = ownersOf(tensors, world.size);
-  const sums = new GradientSum(group, tensors, { ...message, owners, eachPass: shard === "gradients" });
+  // Adapters are on every rank, whatever they are put on.
+  const blocks = tensors.map(shardedBlocksOf).find((one) => one !== undefined);
+  if (blocks !== undefined && shard !== "parameters") throw loadedInParts(shard);
+  const undealt = tensors.filter((tensor) => blocks?.owners.has(tensor) !== true);
+  const owners = new Map([...(blocks?.owners ?? []), ...ownersOf(undealt, world.size)]);
+  const copied = new Map([...trained].filter(([, parameter]) => shardedBlocksOf(parameter) === undefined));
+  const everywhere = [...copied.values()];
+  const sums: Sum[] = [
+    new GradientSum(group, everywhere, {
+      ...message,
+      owners,
+      eachPass: shard === "gradients",
+      atEnd: shard === "parameters",
+    }),
+  ];
+  if (blocks !== undefined) sums.unshift(new BlockGradients(group, blocks));
   const own = new Map([...trained].filter(([, parameter]) => owners.get(parameter) === world.rank));
   const optimizer = adamw(own, { ...settings, sumSquares: world.sum });
-  const buckets = bucketsOf(tensors, owners, bucketBytes);
+  const buckets = bucketsOf(everywhere, owners, bucketBytes);
   const parts = gatherLayout(optimizer.state(), world);
   const layout = new Map(parts.map((part) => [part.name, part]));
   return {
-    ...summing(optimizer, sums, world, trained, () => shareUpdates(group, buckets)),
+    ...summing(optimizer, sums, world, copied, () => shareUpdates(group, buckets)),
     layout: () => layout,
-    saveState: (write) => saveParts(group, parts, optimizer.state(), write),
+    saveState(write) {
+      world.meet();
+      saveParts(group, parts, optimizer.state(), write);
+    },
   };
 }
 
-/** @param publish gives updated parameters to the ranks that did not update them; left out, every rank updates all */
+/** Gradients of a step: from its first pass until they are summed. */
+interface Sum extends Disposable {
+  begin(passes: number): void;
+  end(): void;
+}
+
+/**
+ * @param parameters those that every rank has: the same bits on all
+ * @param publish gives updated parameters to the ranks that did not update them; left out, every rank updates all
+ */
 function summing(
   optimizer: Adamw,
-  sums: GradientSum,
+  sums: readonly Sum[],
   world: World,
   parameters: ReadonlyMap<string, Tensor>,
   publish?: () => void,
@@ -80,11 +109,14 @@ function summing(
       return optimizer.step;
     },
     begin(learningRate, passes = 1) {
-      sums.begin(passes);
+      for (const sum of sums) sum.begin(passes);
       optimizer.begin(learningRate);
     },
     update(learningRate, maxGradNorm) {
-      torch.span("sum over ranks", () => sums.end());
+      world.meet();
+      torch.span("sum over ranks", () => {
+        for (const sum of sums) sum.end();
+      });
       if (publish === undefined)
         compare(
           (name) => `the summed gradient of ${name}`,
@@ -100,7 +132,7 @@ function summing(
       return norm;
     },
     [Symbol.dispose]() {
-      sums[Symbol.dispose]();
+      for (const sum of sums) sum[Symbol.dispose]();
       optimizer[Symbol.dispose]();
     },
   };
@@ -132,3 +164,9 @@ function shareUpdates(group: ProcessGroup, buckets: readonly Bucket[]): void {
 
 /** Messages whose memory is needed at a time. */
 const UNDER_WAY = 4;
+
+function loadedInParts(shard: Shard): InternalError {
+  return new InternalError(`the model was loaded in parts, and shard is ${shard}.`, {
+    fix: "load it with `shardOver` when shard is parameters, and only then.",
+  });
+}

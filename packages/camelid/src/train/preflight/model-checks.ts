@@ -1,6 +1,7 @@
 /** What can be wrong with a model, and with a model and rows together, before anything is trained. */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { hold } from "../../parallel/sharded-blocks.js";
 import type { Check } from "../../run/checks.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 
@@ -32,6 +33,7 @@ export function weightsCheck(parameters: ReadonlyMap<string, Tensor>): Check {
   const zero: string[] = [];
   for (const [key, parameter] of parameters) {
     using _ = torch.tensorScope();
+    hold(parameter);
     const largest = torch.noGrad(() => parameter.detach().abs().amax().to({ dtype: "float32" }).item());
     if (!Number.isFinite(largest)) broken.push(key);
     else if (largest === 0) zero.push(key);
