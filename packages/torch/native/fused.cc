@@ -122,15 +122,8 @@ void ropeKernel(const T* x, const float* cos, const float* sin, T* y, int64_t to
       const float* c = cos + token * half;
       const float* s = sin + token * half;
       for (int64_t head = 0; head < heads; head++) {
-        const T* in = x + (token * heads + head) * size;
-        T* out = y + (token * heads + head) * size;
-#pragma omp simd
-        for (int64_t i = 0; i < half; i++) {
-          const float first = widen(in[i]);
-          const float second = widen(in[i + half]);
-          out[i] = narrowed<T>(first * c[i] - sign * second * s[i]);
-          out[i + half] = narrowed<T>(second * c[i] + sign * first * s[i]);
-        }
+        const int64_t place = (token * heads + head) * size;
+        turnHalves(x + place, c, s, y + place, half, sign);
       }
     }
   });

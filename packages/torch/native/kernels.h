@@ -48,6 +48,18 @@ CAMELID_INLINE float fastExp(float x) {
   return p * std::bit_cast<float>(power);
 }
 
+// Rotary embedding of one head: dimensions i and i + half turn together by the token's angle, forth (sign 1) or back (-1).
+template <typename In, typename Out>
+CAMELID_INLINE void turnHalves(const In* in, const float* cos, const float* sin, Out* out, int64_t half, float sign) {
+#pragma omp simd
+  for (int64_t i = 0; i < half; i++) {
+    const float first = widen(in[i]);
+    const float second = widen(in[i + half]);
+    out[i] = narrowed<Out>(first * cos[i] - sign * second * sin[i]);
+    out[i + half] = narrowed<Out>(second * cos[i] + sign * first * sin[i]);
+  }
+}
+
 inline bool isFusable(const at::Tensor& tensor) {
   return tensor.is_cpu() && (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
 }

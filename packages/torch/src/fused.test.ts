@@ -94,7 +94,7 @@ test("SwiGLU equals its formula, at large and small gates too", () => {
 
 describe("attention inside rows", () => {
   const plain =
-    (lengths: readonly number[]): Formula =>
+    (lengths: readonly number[], window = Number.POSITIVE_INFINITY): Formula =>
     (query, key, value) => {
       const groups = query!.shape[1]! / key!.shape[1]!;
       const wide = [query!, key!.repeatInterleave(groups, 1), value!.repeatInterleave(groups, 1)];
@@ -103,8 +103,10 @@ describe("attention inside rows", () => {
         q.map((row, i) => {
           const [a, b, c] = [row, k[i]!, v[i]!].map((x) => x.transpose(0, 1)) as [Tensor, Tensor, Tensor];
           const scores = a.matmul(b.transpose(1, 2)).div(Math.sqrt(a.shape[2]!));
-          const future = torch.ones([a.shape[1]!, a.shape[1]!], { dtype: "bool" }).triu(1);
-          return scores.maskedFill(future, Number.NEGATIVE_INFINITY).softmax(-1).matmul(c).transpose(0, 1);
+          const square = torch.ones([a.shape[1]!, a.shape[1]!], { dtype: "bool" });
+          const past = window < a.shape[1]! ? square.tril(-window) : square.logicalNot();
+          const unseen = square.triu(1).logicalOr(past);
+          return scores.maskedFill(unseen, Number.NEGATIVE_INFINITY).softmax(-1).matmul(c).transpose(0, 1);
         }),
       );
     };
@@ -125,6 +127,68 @@ describe("attention inside rows", () => {
       const inputs = [random(1113, 2, 8), random(1113, kvHeads, 8), random(1113, kvHeads, 8)];
       expectSame((q, k, v) => torch.packedAttention(q!, k!, v!, lengths), plain(lengths), inputs);
     }
+  });
+
+  test("equals its formula for head sizes that fill no vector, or several", () => {
+    torch.manualSeed(9);
+    for (const size of [6, 20, 80, 128]) {
+      const inputs = [random(70, 2, size), random(70, 1, size), random(70, 1, size)];
+      expectSame((q, k, v) => torch.packedAttention(q!, k!, v!, [3, 67]), plain([3, 67]), inputs);
+    }
+  });
+
+  test("a window hides what lies further back, within a tile of keys and over several", () => {
+    torch.manualSeed(10);
+    const lengths = [200, 40, 65];
+    for (const window of [1, 3, 64, 100]) {
+      const inputs = [random(305, 2, 8), random(305, 1, 8), random(305, 1, 8)];
+      const ours: Formula = (q, k, v) => torch.packedAttention(q!, k!, v!, lengths, window);
+      expectSame(ours, plain(lengths, window), inputs);
+    }
+  });
+
+  test("queries and keys turned on the way in, gradients on the way out: as by rotary embedding before it", () => {
+    torch.manualSeed(11);
+    const lengths = [30, 70];
+    const angles = torch.outer(torch.arange(0, 100, 1, { dtype: "float32" }), torch.rand([8]));
+    const [cos, sin] = [angles.cos(), angles.sin()];
+    const turned: Formula = (q, k, v) =>
+      plain(lengths)(torch.fusedRope(q!, cos, sin), torch.fusedRope(k!, cos, sin), v!);
+    const ours: Formula = (q, k, v) => torch.packedAttention(q!, k!, v!, lengths, undefined, cos, sin);
+    expectSame(ours, turned, [random(100, 4, 16), random(100, 2, 16), random(100, 2, 16)]);
+  });
+
+  test("threads change no bit, with shared keys and without", () => {
+    using _ = torch.tensorScope();
+    torch.manualSeed(12);
+    const lengths = [5, 130, 65];
+    for (const kvHeads of [4, 2]) {
+      const inputs = [random(200, 4, 16), random(200, kvHeads, 16), random(200, kvHeads, 16)];
+      const run = (threads: number) => {
+        torch.setNumThreads(threads);
+        const results = evaluate((q, k, v) => torch.packedAttention(q!, k!, v!, lengths), inputs, "bfloat16");
+        torch.setNumThreads(1);
+        return results.map((tensor) => tensor.toArray());
+      };
+      expect(run(3)).toEqual(run(1));
+    }
+  });
+
+  test("slices of a joint projection are read in place", () => {
+    torch.manualSeed(13);
+    const joint: Formula = (x) => {
+      const [q, k, v] = x!.split([4, 2, 2], 1) as [Tensor, Tensor, Tensor];
+      return torch.packedAttention(q, k, v, [9, 11]);
+    };
+    const cut: Formula = (x) => plain([9, 11])(...(x!.split([4, 2, 2], 1) as Tensor[]));
+    expectSame(joint, cut, [random(20, 8, 8)]);
+  });
+
+  test("a window of nothing, and tables of other tokens, are errors", () => {
+    const x = random(6, 2, 4);
+    const table = random(5, 2);
+    expect(() => torch.packedAttention(x, x, x, [6], 0)).toThrow(/a window of 0 tokens/);
+    expect(() => torch.packedAttention(x, x, x, [6], undefined, table, table)).toThrow(/tables must be/);
   });
 
   test("a changed row leaves its neighbours bit-identical", () => {

@@ -108,14 +108,14 @@ export class Decoder implements LanguageModel {
     cache: KeyValueCache | undefined,
   ): Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config;
-    const query = applyRope(this.#heads(linears.qProj.forward(x), numAttentionHeads, norms.query), rope);
-    const key = applyRope(this.#heads(linears.kProj.forward(x), numKeyValueHeads, norms.key), rope);
+    const query = this.#heads(linears.qProj.forward(x), numAttentionHeads, norms.query);
+    const key = this.#heads(linears.kProj.forward(x), numKeyValueHeads, norms.key);
     const value = this.#heads(linears.vProj.forward(x), numKeyValueHeads, undefined);
     const window = attentionWindow(this.config, index);
     const attended =
       cache === undefined
-        ? packedAttention(query, key, value, rows, window)
-        : cache.attend(index, query, key, value, window);
+        ? packedAttention(query, key, value, rows, window, rope)
+        : cache.attend(index, applyRope(query, rope), applyRope(key, rope), value, window);
     return linears.oProj.forward(attended.reshape([-1, numAttentionHeads * this.config.headDim]));
   }
 

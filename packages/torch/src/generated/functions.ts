@@ -183,8 +183,8 @@ export function fusedRmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
 }
 
 /** causal attention inside rows of a packed stretch [tokens, heads, size], CPU. `camelid::packed_attention` */
-export function packedAttention(query: Tensor, key: Tensor, value: Tensor, lengths: readonly number[]): Tensor {
-  return wrap(native.call(172, query.handle, key.handle, value.handle, lengths));
+export function packedAttention(query: Tensor, key: Tensor, value: Tensor, lengths: readonly number[], window?: number | null | undefined, cos?: Tensor | null | undefined, sin?: Tensor | null | undefined): Tensor {
+  return wrap(native.call(172, query.handle, key.handle, value.handle, lengths, window, cos?.handle, sin?.handle));
 }
 
 /** causal attention of new tokens over keys and values in blocks, which take the new ones (native/paged-attention.cc). `camelid::paged_attention` */

@@ -1,0 +1,71 @@
+// Sixteen fp32 numbers at a time, as one vector register holds them; narrower processors take two or four.
+#pragma once
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#include <cstring>
+
+#include "kernels.h"
+
+namespace camelid {
+
+typedef float Floats __attribute__((vector_size(64), may_alias));
+typedef uint32_t Words __attribute__((vector_size(64), may_alias));
+constexpr int64_t kLanes = 16;
+
+template <typename Vector>
+CAMELID_INLINE Vector load(const void* from) {
+  Vector values;
+  std::memcpy(&values, from, sizeof(values));
+  return values;
+}
+
+// a * b + c, rounded once where the processor can
+CAMELID_INLINE Floats multiplyAdd(Floats a, Floats b, Floats c) {
+#ifdef __AVX512F__
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+  return a * b + c;
+#endif
+}
+
+CAMELID_INLINE void storeNarrowed(Floats values, float* to) { std::memcpy(to, &values, sizeof(values)); }
+CAMELID_INLINE void storeNarrowed(Floats values, c10::BFloat16* to) {
+#ifdef __AVX512BF16__
+  const __m256bh rounded = _mm512_cvtneps_pbh((__m512)values);
+  std::memcpy(to, &rounded, sizeof(rounded));
+#else
+  for (int64_t i = 0; i < kLanes; i++) to[i] = narrowed<c10::BFloat16>(values[i]);
+#endif
+}
+
+// As `fastExp`, but 0 below -87, so that exp(-inf) is nothing.
+CAMELID_INLINE Floats exponential(Floats x) {
+  const Floats shift = Floats{} + 12582912.0f;
+  const Floats highest = Floats{} + 88.0f;
+  x = x > highest ? highest : x;
+  const Floats shifted = multiplyAdd(x, Floats{} + 1.44269504f, shift);
+  const Floats n = shifted - shift;
+  const Floats r = multiplyAdd(n, Floats{} + 2.12194440e-4f, multiplyAdd(n, Floats{} - 0.693359375f, x));
+  Floats p = Floats{} + 1.9875691500e-4f;
+  for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+    p = multiplyAdd(p, r, Floats{} + coefficient);
+  p = multiplyAdd(p, r * r, r + 1.0f);
+  const Words power = ((Words)shifted - 0x4B400000u + 127u) << 23;
+  return x < Floats{} - 87.0f ? Floats{} : p * (Floats)power;
+}
+
+CAMELID_INLINE float sumOf(Floats values) {
+  float sum = 0;
+  for (int64_t i = 0; i < kLanes; i++) sum += values[i];
+  return sum;
+}
+CAMELID_INLINE float largestOf(Floats values) {
+  float largest = values[0];
+  for (int64_t i = 1; i < kLanes; i++) largest = std::max(largest, values[i]);
+  return largest;
+}
+
+}  // namespace camelid
