@@ -64,12 +64,3 @@ test("a reward run prints its pairs and checks, and leaves a classifier with one
   expect(config.architectures).toEqual(["LlamaForSequenceClassification"]);
   expect(existsSync(join(run.folder, "final", "tokenizer.json"))).toBe(true);
 });
-
-test("adapters are not offered for reward models", async () => {
-  const run = await train("reward", pairs, "--lora-rank", "4");
-  expectOneClearError(run, {
-    code: "ERR_UNKNOWN_KEY",
-    says: /--lora-rank is not a flag of `camelid reward`/,
-  });
-  expect(existsSync(run.folder)).toBe(false);
-});

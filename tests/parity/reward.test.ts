@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { saveAdapter } from "../../packages/camelid/src/adapters/adapter-file.js";
+import { loadTrainedReward } from "../../packages/camelid/src/adapters/load-adapted.js";
+import { addLora } from "../../packages/camelid/src/adapters/lora.js";
 import type { PairRow } from "../../packages/camelid/src/data/pair-rows.js";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import {
@@ -199,6 +202,37 @@ describe("folders", () => {
         const given = printed.toString().trim().split("\n").map(Number);
         expect(await scoreRows(model, rows, plan)).toBeAllClose(given, { atol: 1e-5, rtol: 1e-5 });
       }
+    },
+    300_000,
+  );
+
+  test.skipIf(python === undefined)(
+    "PEFT gives a saved adapter with its head the same scores, and what PEFT writes of it is read",
+    async () => {
+      const ids = join(scratch, "rows.json");
+      writeFileSync(ids, JSON.stringify(rows.map(({ inputIds }) => [...inputIds])));
+      const [saved, copy] = [join(scratch, "adapter"), join(scratch, "adapter-copy")];
+      torch.manualSeed(3);
+      using model = loadRewardModel(parityPath("dpo/fixtures/model"), { dtype: "float32" });
+      const adapter = addLora(model.decoder, {
+        rank: 4,
+        alpha: 8,
+        dropout: 0,
+        targetModules: ["q_proj", "down_proj"],
+      });
+      torch.noGrad(() => {
+        for (const { b } of adapter.pairs.values()) b.normal_(0, 0.3);
+      });
+      const base = { model: parityPath("dpo/fixtures/model") };
+      saveAdapter(adapter, saved, base, model.score);
+      const own = await scoreRows(model, rows, plan);
+      const environment = { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" };
+      const arguments_ = [parityPath("check_reward.py"), saved, ids, copy];
+      const printed = execFileSync(python!, arguments_, { env: environment });
+      const given = printed.toString().trim().split("\n").map(Number);
+      expect(own).toBeAllClose(given, { atol: 1e-5, rtol: 1e-5 });
+      using again = loadTrainedReward(copy, { dtype: "float32" });
+      expect(await scoreRows(again, rows, plan)).toEqual(own);
     },
     300_000,
   );

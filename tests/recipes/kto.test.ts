@@ -161,7 +161,7 @@ describe("a run that was stopped and continued equals an unbroken one, to the bi
     const out = newFolder();
     const stopped = await train(settings, { out, stopAt: "checkpoints/step-3" });
     expect(stopped.record.status).toBe("interrupted");
-    expect(stopped.numbers.length).toBeLessThan(6);
+    expect(stopped.numbers).toHaveLength(3);
     const continued = await train(settings, { out, resume: true });
     expect(continued.record.status).toBe("completed");
     expect(continued.numbers).toEqual(unbroken.numbers);

@@ -5,13 +5,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import {
+  addLora,
+  isAdapterFolder,
   isRewardFolder,
+  loadAdaptedModel,
+  loadModel,
   loadRewardModel,
   loadTokenizer,
+  loadTrainedReward,
   type Message,
   type RecipeContext,
   readPairRows,
   readRun,
+  saveAdapter,
   scorePairs,
 } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -36,6 +42,14 @@ beforeAll(async () => {
   writeFileSync(data, `${lines.join("\n")}\n`);
 });
 
+const lora = {
+  rank: 4,
+  alpha: 8,
+  dropout: 0,
+  targetModules: ["q_proj", "v_proj", "down_proj"],
+  rslora: false,
+};
+const nf4 = { type: "nf4" as const, doubleQuant: true, throughFp16: false };
 const newFolder = () => join(mkdtempSync(join(root, "run-")), "run");
 
 interface Options {
@@ -105,6 +119,52 @@ test("the saved folder judges pairs as the run did, and can be trained on", asyn
   expect(more.record.evals[0]!.metrics!.margin).toBeCloseTo(margin, 4);
 });
 
+describe("with adapters", () => {
+  test.each([
+    ["on the whole base", { lora }],
+    ["on a base in 4 bits", { lora, quantize: nf4 }],
+  ])("%s it learns, and leaves a PEFT folder whose head goes along", async (_name, changes) => {
+    const base = hashOf(join(tiny.model, "model.safetensors"));
+    const { out, numbers, record } = await train({
+      ...{ ...changes, maxSteps: 24, learningRate: 2e-2, heldOutRows: 8, saveEverySteps: 24 },
+    });
+    expect(numbers.at(-1)!.loss).toBeLessThan(0.4 * numbers[0]!.loss!);
+    const final = join(out, "final");
+    expect(isAdapterFolder(final)).toBe(true);
+    expect(JSON.parse(readFileSync(join(final, "adapter_config.json"), "utf8"))).toMatchObject({
+      ...{ task_type: "SEQ_CLS", modules_to_save: ["score"], base_model_name_or_path: tiny.model },
+    });
+    expect(() => loadAdaptedModel(final)).toThrow(/a reward model, which says no words/);
+    expect(() => loadRewardModel(final)).toThrow();
+    const { pairs } = await readPairRows(data, await loadTokenizer(final), { onBad: "error" });
+    using model = loadTrainedReward(final);
+    const plan = { microBatchSize: 4, maxSeqLen: 128, packing: true, sharePrompts: true };
+    const scores = await scorePairs(model, pairs, plan);
+    const wins = scores.filter(({ chosen, rejected }) => chosen > rejected).length;
+    expect(wins / scores.length).toBeGreaterThan(0.9);
+    expect(record.evals.at(-1)!.metrics!.accuracy).toBeGreaterThan(0.9);
+    expect(hashOf(join(tiny.model, "model.safetensors"))).toBe(base);
+  });
+
+  test("the saved folder judges as the run did", async () => {
+    const { out, record } = await train({ lora, maxSteps: 8, learningRate: 2e-2, evalData: data });
+    const { pairs } = await readPairRows(data, await loadTokenizer(tiny.model), { onBad: "error" });
+    using model = loadTrainedReward(join(out, "final"));
+    const plan = { microBatchSize: 4, maxSeqLen: 128, packing: true, sharePrompts: true };
+    const scores = await scorePairs(model, pairs, plan);
+    const margin = scores.reduce((sum, { chosen, rejected }) => sum + chosen - rejected, 0) / pairs.length;
+    expect(margin).toBeCloseTo(record.evals.at(-1)!.metrics!.margin!, 4);
+  });
+
+  test("an adapter of a language model gives no scores, nor does a language model", async () => {
+    expect(() => loadTrainedReward(tiny.model)).toThrow(/it gives no scores/);
+    using model = loadModel(tiny.model);
+    const folder = join(root, "speaks");
+    saveAdapter(addLora(model, lora), folder, { model: tiny.model });
+    expect(() => loadTrainedReward(folder)).toThrow(/no head that gives a score/);
+  });
+});
+
 test("numbers do not depend on how pairs are split, packed and whether their prompts are shared", async () => {
   const one = await train({ microBatchSize: 4, gradAccumSteps: 1, packing: true, sharePrompts: true });
   const other = await train({ microBatchSize: 1, gradAccumSteps: 4, packing: false, sharePrompts: false });
@@ -115,29 +175,29 @@ test("numbers do not depend on how pairs are split, packed and whether their pro
 });
 
 test.each([
-  ["fp32", {}],
-  ["bf16 with masters", { precision: "bf16-mixed" as const }],
+  ["fp32", {}, "model.safetensors"],
+  ["bf16 with masters", { precision: "bf16-mixed" as const }, "model.safetensors"],
+  ["fp32 of adapters with dropout", { lora: { ...lora, dropout: 0.2 } }, "adapter_model.safetensors"],
 ])(
   "a run in %s that was stopped and continued equals an unbroken one, to the bit",
-  async (_name, changes) => {
+  async (_name, changes, name) => {
     const settings = { ...changes, saveEverySteps: 3, keepCheckpoints: null };
     const unbroken = await train(settings);
     const out = newFolder();
     const stopped = await train(settings, { out, stopAt: "checkpoints/step-3" });
     expect(stopped.record.status).toBe("interrupted");
-    expect(stopped.numbers.length).toBeLessThan(6);
+    expect(stopped.numbers).toHaveLength(3);
     const continued = await train(settings, { out, resume: true });
     expect(continued.record.status).toBe("completed");
     expect(continued.numbers).toEqual(unbroken.numbers);
-    const file = join("final", "model.safetensors");
+    const file = join("final", name);
     expect(hashOf(join(out, file))).toBe(hashOf(join(unbroken.out, file)));
   },
 );
 
 describe("what cannot be is refused", () => {
-  test("adapters", () => {
-    const places = { model: "m", data: "d", out: "o" };
-    expect(reward.settings.safeParse({ ...places, lora: { rank: 4 } }).success).toBe(false);
+  test("4 bits without adapters", async () => {
+    await expect(train({ quantize: nf4 })).rejects.toThrow(/only adapters on them/);
   });
 
   test("conversations to judge", async () => {
@@ -145,10 +205,13 @@ describe("what cannot be is refused", () => {
   });
 });
 
-test("a run frees every tensor", async () => {
-  await train({ maxSteps: 1 });
+test.each([
+  ["every weight", {}],
+  ["adapters", { lora }],
+])("a run of %s frees every tensor", async (_name, changes) => {
+  await train({ ...changes, maxSteps: 1 });
   const before = torch.memoryStats();
-  await train({ maxSteps: 2 });
+  await train({ ...changes, maxSteps: 2 });
   const after = torch.memoryStats();
   expect([after.liveTensors, after.liveBytes]).toEqual([before.liveTensors, before.liveBytes]);
 });

@@ -116,7 +116,7 @@ export {
   saveAdapter,
 } from "./adapters/adapter-file.js";
 export { fetchModel } from "./adapters/fetch-model.js";
-export { loadAdaptedModel } from "./adapters/load-adapted.js";
+export { loadAdaptedModel, loadTrainedReward } from "./adapters/load-adapted.js";
 export {
   adaptersOf,
   addLora,
@@ -179,6 +179,7 @@ export {
   checkRanksAgree,
   modelToTrain,
   prepareTraining,
+  rewardModelToTrain,
   type TrainingSettings,
   type TrainingSetup,
 } from "./train/prepare-training.js";
@@ -200,7 +201,7 @@ export { announceStart, checkSameData, findStart, restore, type Start } from "./
 export { type ScaledBatch, stepBatches } from "./train/step-batches.js";
 export { describePlan, planSteps, type StepPlan } from "./train/step-plan.js";
 export { stopOnNaN } from "./train/stop-on-nan.js";
-export { type TrainedWeights, trainedWeights } from "./train/trained-weights.js";
+export { type TrainedWeights, trainedRewardWeights, trainedWeights } from "./train/trained-weights.js";
 export { openTraining, type Training, type TrainingParts } from "./train/training.js";
 export type { StepReport, TrainingStep } from "./train/training-step.js";
 export { type RoundingWatch, watchRounding } from "./train/watch-rounding.js";

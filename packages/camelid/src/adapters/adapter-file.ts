@@ -9,6 +9,7 @@ import * as torch from "@camelid/torch";
 import { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
+import { SCORE_HEAD } from "../model/layer-layout.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { hubNameOf, modelFolder } from "../run/hub-names.js";
 import { attachLora, type LoraAdapter, type LoraSettings, loraTargets } from "./lora.js";
@@ -24,6 +25,7 @@ const ConfigFile = z.looseObject({
   lora_dropout: z.number().min(0).lt(1).default(0),
   target_modules: z.array(z.string().min(1)).min(1),
   use_rslora: z.boolean().default(false),
+  modules_to_save: z.array(z.string()).nullish(),
   base_model_name_or_path: z.string().nullish(),
   /** PEFT's word for the revision of the base on the hub. */
   revision: z.string().nullish(),
@@ -37,21 +39,18 @@ const ConfigFile = z.looseObject({
 
 /** PEFT features that change the computation and are not supported: each must be off. */
 const MUST_BE_OFF = [
-  ...[
-    "use_dora",
-    "use_qalora",
-    "use_bdlora",
-    "lora_bias",
-    "fan_in_fan_out",
-    "modules_to_save",
-    "exclude_modules",
-  ],
+  ...["use_dora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out", "exclude_modules"],
   ...["rank_pattern", "alpha_pattern", "layers_to_transform", "layer_replication", "trainable_token_indices"],
   ...["target_parameters", "alora_invocation_tokens", "arrow_config", "velora_config", "kasa_config"],
 ];
 
+/** What a classifier's adapter saves whole, in PEFT's words: the head. Our decoders call theirs `score`. */
+const HEADS = ["score", "classifier"];
+
 export interface AdapterConfig {
   settings: LoraSettings;
+  /** Whether the head of a reward model goes along. */
+  hasScoreHead: boolean;
   /** Folder or hub name of the model that the adapter is for. */
   baseModel: string | undefined;
   baseRevision: string | undefined;
@@ -82,6 +81,8 @@ export function readAdapterConfig(folder: string): AdapterConfig {
     });
   }
   const on = MUST_BE_OFF.filter((key) => isOn(config.data[key]));
+  const { modules_to_save: whole } = config.data;
+  if (whole?.some((name) => !HEADS.includes(name))) on.push("modules_to_save");
   if (config.data.bias !== undefined && config.data.bias !== "none") on.push("bias");
   if (on.length > 0) {
     throw new ModelError(
@@ -99,6 +100,7 @@ export function readAdapterConfig(folder: string): AdapterConfig {
     quantize: quantization
       ? { doubleQuant: quantization.double_quant, throughFp16: quantization.through_fp16 }
       : undefined,
+    hasScoreHead: (whole?.length ?? 0) > 0,
     settings: {
       rank: r,
       alpha: lora_alpha,
@@ -114,15 +116,17 @@ export function readAdapterConfig(folder: string): AdapterConfig {
 
 /**
  * Puts a stored adapter on a model, in the model's dtype.
- * @param options `trainable` when it is to be trained further
- * @throws {ModelError} `ERR_ADAPTER_WEIGHTS` naming the tensor when the adapter is for another model
+ * @param options `trainable` when it is to be trained further; `score`, [1, hidden], takes the head of a reward model's adapter
+ * @throws {ModelError} `ERR_ADAPTER_WEIGHTS` naming the tensor when the adapter is for another model; `ERR_REWARD_HEAD` when it has a
+ *   reward model's head and the model none, or the other way round
  */
 export function loadAdapter(
   model: LanguageModel,
   folder: string,
-  options: { trainable?: boolean } = {},
+  options: { trainable?: boolean; score?: Tensor } = {},
 ): LoraAdapter {
-  const { settings } = readAdapterConfig(folder);
+  const { settings, hasScoreHead } = readAdapterConfig(folder);
+  checkHead(folder, hasScoreHead, options.score !== undefined);
   const path = join(folder, WEIGHTS);
   if (!existsSync(path)) {
     throw new ModelError("ERR_ADAPTER_WEIGHTS", "the adapter has no weights.", {
@@ -132,7 +136,7 @@ export function loadAdapter(
   }
   using _ = torch.tensorScope();
   const { tensors } = torch.readSafetensors(path, { copy: true });
-  const take = (name: string, shape: readonly [number, number]): Tensor => {
+  const take = (name: string, shape: readonly number[]): Tensor => {
     const tensor = tensors.get(PREFIX + name);
     const found = tensor === undefined ? "is missing" : `has shape [${tensor.shape}] instead of [${shape}]`;
     if (tensor === undefined || tensor.shape.join() !== shape.join())
@@ -148,6 +152,8 @@ export function loadAdapter(
       return [name, { a, b }];
     }),
   );
+  if (options.score !== undefined)
+    torch.noGrad(() => options.score!.copy_(take(SCORE_HEAD, options.score!.shape)));
   const [extra] = tensors.keys();
   if (extra !== undefined) throw misfit(path, `tensor "${extra}" belongs to no projection of the model`);
   return attachLora(model, settings, ({ name }) => {
@@ -163,14 +169,18 @@ export function loadAdapter(
 /**
  * Writes an adapter folder. The configuration comes last, so that a folder with one is complete.
  * @param base where the base model is; one that came from a hub is written by its name there, which holds on any machine
+ * @param score the head of a reward model, saved whole
  */
 export function saveAdapter(
   adapter: LoraAdapter,
   folder: string,
   base: { model?: string | undefined; sha256?: string | undefined; quantize?: Nf4Settings | null } = {},
+  score?: Tensor,
 ): void {
   mkdirSync(folder, { recursive: true });
-  const tensors = [...adapter.namedParameters()].map(([name, tensor]) => [PREFIX + name, tensor] as const);
+  const whole = score === undefined ? [] : [[SCORE_HEAD, score] as const];
+  const saved = [...adapter.namedParameters(), ...whole];
+  const tensors = saved.map(([name, tensor]) => [PREFIX + name, tensor] as const);
   torch.writeSafetensors(join(folder, WEIGHTS), tensors, { format: "pt" });
   const { rank, alpha, dropout, targetModules, rslora = false } = adapter.settings;
   const hub = base.model === undefined ? undefined : hubNameOf(modelFolder(base.model));
@@ -185,11 +195,11 @@ export function saveAdapter(
     init_lora_weights: true,
     lora_alpha: alpha,
     lora_dropout: dropout,
-    modules_to_save: null,
+    modules_to_save: score === undefined ? null : [HEADS[0]],
     peft_type: "LORA",
     r: rank,
     target_modules: [...targetModules],
-    task_type: "CAUSAL_LM",
+    task_type: score === undefined ? "CAUSAL_LM" : "SEQ_CLS",
     use_dora: false,
     use_rslora: rslora,
   };
@@ -198,6 +208,22 @@ export function saveAdapter(
 
 function quantizationWords({ doubleQuant, throughFp16 }: Nf4Settings) {
   return { type: "nf4", double_quant: doubleQuant, through_fp16: throughFp16 };
+}
+
+function checkHead(folder: string, has: boolean, wanted: boolean): void {
+  if (has === wanted) return;
+  throw new ModelError(
+    "ERR_REWARD_HEAD",
+    has
+      ? "this adapter makes a reward model, which says no words."
+      : "this adapter has no head that gives a score: it is a language model's.",
+    {
+      where: join(folder, CONFIG),
+      fix: has
+        ? "judge texts with it: `camelid score --model`."
+        : "use a reward model, or train one on it: `camelid reward`.",
+    },
+  );
 }
 
 function misfit(path: string, what: string): ModelError {

@@ -1,9 +1,10 @@
-/** A folder to compute with, whether it holds a model or an adapter for one. */
+/** A folder to compute with, whether it holds a model - one that speaks, or one that judges - or an adapter for one. */
 import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { ModelError } from "../errors.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
+import { isRewardFolder, loadRewardModel, type RewardModel } from "../model/reward-model.js";
 import { folderWeightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { modelFolder } from "../run/hub-names.js";
@@ -18,8 +19,49 @@ import { hubNameWith, isAdapterFolder, loadAdapter, readAdapterConfig } from "./
 export function loadAdaptedModel(name: string, options: LoadOptions = {}): LanguageModel {
   const folder = modelFolder(name);
   if (!isAdapterFolder(folder)) return loadModel(folder, options);
+  const { base, quantize } = checkedBase(folder, options.quantize);
+  const model = loadModel(base, { ...options, quantize });
+  try {
+    loadAdapter(model, folder, options);
+    return model;
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Loads a reward model that has been trained: its folder, or an adapter folder that has a head.
+ * @throws {ModelError} `ERR_REWARD_HEAD` when it is a language model, whose head would be new and its scores noise; and as
+ *   `loadAdaptedModel`
+ */
+export function loadTrainedReward(name: string, options: LoadOptions = {}): RewardModel {
+  const folder = modelFolder(name);
+  if (!isAdapterFolder(folder)) {
+    if (isRewardFolder(folder)) return loadRewardModel(folder, options);
+    throw new ModelError("ERR_REWARD_HEAD", "this is a language model; it gives no scores.", {
+      where: folder,
+      fix: "train a reward model of it: `camelid reward --model`, and give its final folder.",
+    });
+  }
+  const { base, quantize } = checkedBase(folder, options.quantize);
+  const model = loadRewardModel(base, { ...options, quantize });
+  try {
+    loadAdapter(model.decoder, folder, { ...options, score: model.score });
+    return model;
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The base that an adapter was trained on, and how it has to be loaded. */
+function checkedBase(
+  folder: string,
+  asked: Nf4Settings | null | undefined,
+): { base: string; quantize: Nf4Settings | null } {
   const { baseModel, baseRevision, baseSha256, quantize } = readAdapterConfig(folder);
-  checkQuantize(folder, quantize, options.quantize);
+  checkQuantize(folder, quantize, asked);
   const base = findBase(folder, baseModel, baseRevision);
   if (baseSha256 !== undefined && folderWeightsHash(base) !== baseSha256) {
     throw new ModelError(
@@ -31,14 +73,7 @@ export function loadAdaptedModel(name: string, options: LoadOptions = {}): Langu
       },
     );
   }
-  const model = loadModel(base, { ...options, quantize: quantize ?? null });
-  try {
-    loadAdapter(model, folder, options);
-    return model;
-  } catch (error) {
-    model[Symbol.dispose]();
-    throw error;
-  }
+  return { base, quantize: quantize ?? null };
 }
 
 function checkQuantize(

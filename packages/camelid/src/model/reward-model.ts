@@ -63,7 +63,7 @@ export class RewardModel implements Disposable {
  * Stiennon et al. 2020 begin (https://arxiv.org/abs/2009.01325), from `torch.manualSeed`.
  * @throws {ModelError} as `loadModel`; `ERR_REWARD_HEAD` when a classifier has another number of labels than one
  */
-export function loadRewardModel(name: string, options: Omit<LoadOptions, "quantize"> = {}): RewardModel {
+export function loadRewardModel(name: string, options: LoadOptions = {}): RewardModel {
   const folder = modelFolder(name);
   const decoder = loadModel(folder, { ...options, withoutHead: true });
   try {

@@ -1,5 +1,6 @@
 /** One forward and backward pass of a reward model over preference pairs: gradients add up in `.grad`, metrics in the meter. */
 import * as torch from "@camelid/torch";
+import { withDropout } from "../adapters/lora.js";
 import type { PairRow } from "../data/pair-rows.js";
 import type { RewardModel } from "../model/reward-model.js";
 import { type RewardSettings, rewardLoss } from "./losses/reward.js";
@@ -19,8 +20,10 @@ export function accumulateReward(
   meter: ScoreMeter,
 ): void {
   using _ = torch.tensorScope();
-  const scores = torch.span("forward", () => pairScores(model, pairs, settings));
-  const losses = torch.span("loss", () => rewardLoss(scores, settings));
-  torch.span("backward", () => losses.sum().mul(scale).backward());
-  torch.span("log", () => meter.add(scores, losses));
+  withDropout(model.decoder, () => {
+    const scores = torch.span("forward", () => pairScores(model, pairs, settings));
+    const losses = torch.span("loss", () => rewardLoss(scores, settings));
+    torch.span("backward", () => losses.sum().mul(scale).backward());
+    torch.span("log", () => meter.add(scores, losses));
+  });
 }

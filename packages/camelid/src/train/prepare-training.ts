@@ -2,7 +2,8 @@
 import type { Tensor } from "@camelid/torch";
 import { checkVocabulary } from "../model/check-vocabulary.js";
 import type { LanguageModel } from "../model/language-model.js";
-import { loadModel } from "../model/load.js";
+import { type LoadOptions, loadModel } from "../model/load.js";
+import { loadRewardModel, type RewardModel } from "../model/reward-model.js";
 import { weightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
@@ -62,16 +63,36 @@ export async function prepareTraining<Settings extends TrainingSettings>(
  * The model that the run starts from: trainable, or frozen where adapters are to be trained.
  * @throws {ModelError} as `loadModel` and `checkVocabulary`
  */
-export function modelToTrain(
-  { settings, machine, start, world }: TrainingSetup,
-  tokenizer: Tokenizer,
-): LanguageModel {
+export function modelToTrain(setup: TrainingSetup, tokenizer: Tokenizer): LanguageModel {
+  const model = loadModel(setup.start.modelFolder, howToLoad(setup));
+  return readied(model, model, setup, tokenizer);
+}
+
+/**
+ * The same with a head for one number in the place of the language model's; new, unless the model is a reward model already.
+ * @throws {ModelError} as `loadRewardModel` and `checkVocabulary`
+ */
+export function rewardModelToTrain(setup: TrainingSetup, tokenizer: Tokenizer): RewardModel {
+  const model = loadRewardModel(setup.start.modelFolder, howToLoad(setup));
+  return readied(model, model.decoder, setup, tokenizer);
+}
+
+function howToLoad({ settings, machine, world }: TrainingSetup): LoadOptions {
   const { lora, quantize } = settings;
   const shardOver = settings.shard === "parameters" ? world : undefined;
-  const model = loadModel(start.modelFolder, { ...machine, quantize, trainable: lora === null, shardOver });
+  return { ...machine, quantize, trainable: lora === null, shardOver };
+}
+
+/** @returns `model`, whose decoder is as the settings want it; freed where it does not fit the tokenizer */
+function readied<Model extends Disposable>(
+  model: Model,
+  decoder: LanguageModel,
+  { settings, start }: TrainingSetup,
+  tokenizer: Tokenizer,
+): Model {
   try {
-    model.activationCheckpointing = settings.activationCheckpointing;
-    checkVocabulary(tokenizer, model.config, start.modelFolder);
+    decoder.activationCheckpointing = settings.activationCheckpointing;
+    checkVocabulary(tokenizer, decoder.config, start.modelFolder);
     return model;
   } catch (error) {
     model[Symbol.dispose]();

@@ -5,10 +5,13 @@ import type { Tensor } from "@camelid/torch";
 import { isAdapterFolder, loadAdapter, saveAdapter } from "../adapters/adapter-file.js";
 import { addLora, type LoraAdapter, type LoraSettings } from "../adapters/lora.js";
 import type { LanguageModel } from "../model/language-model.js";
+import { SCORE_HEAD } from "../model/layer-layout.js";
+import { type RewardModel, saveRewardModel } from "../model/reward-model.js";
 import { type Companions, saveModel } from "../model/save.js";
 import { folderWeightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { modelFolder } from "../run/hub-names.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Start } from "./start.js";
 
 export interface TrainedWeights {
@@ -37,20 +40,58 @@ export function trainedWeights(
       save: (folder, tokenizer) => saveModel(model, folder, { tokenizer }),
     };
   }
-  const stored = start.checkpoint?.path;
+  return adapterOn(model, lora, start, quantize);
+}
+
+/**
+ * The same of a reward model: every weight and the head, or an adapter on the frozen decoder and the head.
+ * @param tokenizer says with what texts are padded
+ */
+export function trainedRewardWeights(
+  model: RewardModel,
+  lora: LoraSettings | null,
+  start: Pick<Start, "modelFolder" | "checkpoint">,
+  quantize: Nf4Settings | null,
+  { padTokenId, eosTokenId }: Pick<Tokenizer, "padTokenId" | "eosTokenId">,
+): TrainedWeights {
+  if (lora !== null) return adapterOn(model.decoder, lora, start, quantize, model.score);
+  // Padding must not be what ends a text: others look for the last token from the right, past padding.
+  const kept = { padTokenId: padTokenId === eosTokenId ? undefined : padTokenId };
+  return {
+    parameters: model.namedParameters(),
+    adapter: undefined,
+    save: (folder, tokenizer) => saveRewardModel(model, folder, { tokenizer, ...kept }),
+  };
+}
+
+/** @param score the head of a reward model, trained whole beside the adapter */
+function adapterOn(
+  model: LanguageModel,
+  lora: LoraSettings,
+  { checkpoint, modelFolder: base }: Pick<Start, "modelFolder" | "checkpoint">,
+  quantize: Nf4Settings | null,
+  score?: Tensor,
+): TrainedWeights {
+  const stored = checkpoint?.path;
+  const head = score === undefined ? {} : { score };
   const adapter =
     stored !== undefined && isAdapterFolder(stored)
-      ? loadAdapter(model, stored, { trainable: true })
+      ? loadAdapter(model, stored, { trainable: true, ...head })
       : addLora(model, lora);
+  const parameters = adapter.namedParameters();
+  if (score !== undefined) {
+    score.requiresGrad = true;
+    parameters.set(SCORE_HEAD, score);
+  }
   let sha256: string | undefined;
   return {
-    parameters: adapter.namedParameters(),
+    parameters,
     adapter,
     save(folder, companions) {
-      sha256 ??= folderWeightsHash(start.modelFolder);
+      sha256 ??= folderWeightsHash(base);
       mkdirSync(folder, { recursive: true });
       for (const [name, bytes] of companions) writeFileSync(join(folder, name), bytes);
-      saveAdapter(adapter, folder, { model: resolve(modelFolder(start.modelFolder)), sha256, quantize });
+      saveAdapter(adapter, folder, { model: resolve(modelFolder(base)), sha256, quantize }, score);
     },
   };
 }
