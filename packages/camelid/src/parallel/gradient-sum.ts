@@ -19,7 +19,7 @@ export interface GradientSumOptions {
 }
 
 /** So many messages whose memory is still needed, where memory is what ranks save. */
-const UNDER_WAY = 4;
+export const UNDER_WAY = 4;
 
 export class GradientSum implements Disposable {
   readonly #group: ProcessGroup;

@@ -45,7 +45,48 @@ export const at = (fit: Bilinear, layers: number, tokens: number): number =>
 const TIMED_FLOPS = 1.5e12;
 const UNTIMED_FLOPS = 3e11;
 
+/** Weights of two layers, embedding and head up to which a model is measured as wide as it is, unless its time is wanted. */
+const WIDEST = 3e8;
+
+/** Wide models are measured at a smaller width: with sizes and heads cut alike, memory is in proportion to it, or less. */
 export function measurePasses(config: ModelConfig, settings: PassSettings): MeasuredPass {
+  const factor = settings.timed ? 1 : narrowing(config);
+  const { bytes, ms } = measureAt(narrowed(config, factor), settings);
+  const wide = { fixed: 0, perLayer: 0, perToken: 0, perLayerToken: 0 };
+  for (const key of Object.keys(wide) as (keyof Bilinear)[]) wide[key] = factor * bytes[key];
+  return { bytes: wide, ms };
+}
+
+/** The least cut that makes two layers small enough, as far as heads can be cut alike. */
+function narrowing(config: ModelConfig): number {
+  let factor = 1;
+  while (
+    twoLayers(narrowed(config, factor)) > WIDEST &&
+    [config.numAttentionHeads, config.numKeyValueHeads].every((heads) => heads % (2 * factor) === 0)
+  )
+    factor *= 2;
+  return factor;
+}
+
+function narrowed(config: ModelConfig, factor: number): ModelConfig {
+  const { hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads } = config;
+  return {
+    ...config,
+    hiddenSize: hiddenSize / factor,
+    intermediateSize: intermediateSize / factor,
+    numAttentionHeads: numAttentionHeads / factor,
+    numKeyValueHeads: numKeyValueHeads / factor,
+  };
+}
+
+function twoLayers(config: ModelConfig): number {
+  let size = 0;
+  for (const shape of weightShapes({ ...config, numHiddenLayers: 2 }).values())
+    size += shape.reduce((product, side) => product * side, 1);
+  return size;
+}
+
+function measureAt(config: ModelConfig, settings: PassSettings): MeasuredPass {
   const tokens = measuredTokens(config, settings.timed);
   const points = [1, 2].flatMap((layers) => {
     using model = constantModel({ ...config, numHiddenLayers: layers }, settings);
@@ -61,10 +102,7 @@ export function measurePasses(config: ModelConfig, settings: PassSettings): Meas
 }
 
 function measuredTokens(config: ModelConfig, timed: boolean): number {
-  let size = 0;
-  for (const shape of weightShapes({ ...config, numHiddenLayers: 2 }).values())
-    size += shape.reduce((product, side) => product * side, 1);
-  const affordable = (timed ? TIMED_FLOPS : UNTIMED_FLOPS) / (6 * 2 * size);
+  const affordable = (timed ? TIMED_FLOPS : UNTIMED_FLOPS) / (6 * 2 * twoLayers(config));
   return Math.min(1024, Math.max(64, Math.floor(affordable / 64) * 64));
 }
 

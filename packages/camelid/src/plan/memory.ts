@@ -1,6 +1,11 @@
-/** Peak memory of a run, part by part, from shapes and from what was measured. */
+/** Peak memory of a run on its fullest rank, part by part, from shapes and from what was measured. */
 import type { ModelConfig } from "../model/model-config.js";
+import { bucketsOf, flatBytes, ownersOf } from "../parallel/buckets.js";
+import { UNDER_WAY } from "../parallel/gradient-sum.js";
+import type { Shard } from "./exchange.js";
+import { heldInBackward } from "./held-gradients.js";
 import { at, type MeasuredPass, type MeasuredUpdate } from "./measure.js";
+import { blocksOf, type PlannedParameter } from "./parameters.js";
 import { countAdapters, countParameters } from "./shapes.js";
 
 export interface PlannedRun {
@@ -9,14 +14,20 @@ export interface PlannedRun {
   lora: { rank: number; targetModules: readonly string[] } | null;
   quantize: { doubleQuant: boolean } | null;
   optimizerInBackward: boolean;
-  /** Passes before an update, on average. */
-  batchesPerStep: number;
+  /** What is trained, in the model's order. */
+  parameters: readonly PlannedParameter[];
+  shard: Shard;
+  ranks: number;
+  /** Passes of a rank before an update, on average. */
+  rankBatches: number;
   /** Tokens of the fullest micro-batch. */
-  batchTokens: number;
+  fullestBatch: number;
 }
 
 export interface MemoryParts {
+  /** With parameters in parts: its own, those that stay everywhere, and two blocks. */
   weights: number;
+  /** With gradients in parts: its own, and what waits or travels in a backward pass. */
   gradients: number;
   /** Moments and fp32 masters. */
   optimizer: number;
@@ -33,49 +44,99 @@ const nf4Bytes = (doubleQuant: boolean): number =>
   (doubleQuant ? 4 + 8 / 64 + 32 / (64 * 256) : 4 + 32 / 64) / 8;
 
 export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUpdate): MemoryParts {
-  const { config, precision, lora, quantize } = run;
+  const share = shareOfFullest(run);
+  const size = run.precision === "fp32" ? 4 : 2;
+  const weights = weightBytes(run, size, share);
+  const optimizer = share.own * step.stateBytes;
+  const counts = countParameters(run.config);
+  // A projection in NF4 is unpacked while it is used.
+  const unpacked = run.quantize === null ? 0 : counts.largestProjection * size;
+  const ofLayers = (layers: number): number => at(pass.bytes, layers, run.fullestBatch) + unpacked;
+  const activations = ofLayers(run.config.numHiddenLayers);
+  const update = share.own * step.extraBytes;
+  const headGradient = run.lora === null ? ((counts.total - counts.projections) / 2) * size : 0;
+  const inPass = passPeaks(run, share, activations, ofLayers(1), headGradient);
+  const keptGradients = (run.shard === "none" ? share.trained : share.own) * size;
+  const inUpdate = run.optimizerInBackward ? 0 : Math.max(keptGradients + update, messageBytes(run, share));
+  return {
+    weights,
+    gradients: run.optimizerInBackward ? 0 : inPass.gradients,
+    optimizer,
+    activations,
+    update,
+    peak: weights + optimizer + Math.max(inPass.peak, inUpdate),
+  };
+}
+
+export interface Share {
+  /** Trained weights in all, and those of the rank that has the most. */
+  trained: number;
+  own: number;
+  rank: number;
+  owners: ReadonlyMap<PlannedParameter, number>;
+}
+
+/** What is trained, and the part of the rank that has the most. */
+export function shareOfFullest({
+  parameters,
+  shard,
+  ranks,
+}: Pick<PlannedRun, "parameters" | "shard" | "ranks">): Share {
+  const owners = ownersOf(parameters, ranks);
+  const trained = parameters.reduce((sum, { numel }) => sum + numel, 0);
+  if (shard === "none" || ranks === 1) return { trained, own: trained, rank: 0, owners };
+  const owned = new Float64Array(ranks);
+  for (const [{ numel }, owner] of owners) owned[owner]! += numel;
+  const own = owned.reduce((most, one) => Math.max(most, one), 0);
+  return { trained, own, rank: owned.indexOf(own), owners };
+}
+
+function weightBytes(run: PlannedRun, size: number, { rank, owners }: Share): number {
+  const { config, lora, quantize } = run;
   const counts = countParameters(config);
-  const size = precision === "fp32" ? 4 : 2;
-  const adapters = lora === null ? 0 : countAdapters(config, lora);
+  if (run.shard === "parameters" && run.ranks > 1) {
+    const { blocks, resident } = blocksOf(run.parameters);
+    const bytes = (some: readonly PlannedParameter[]): number =>
+      some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const own = bytes(blocks.flat().filter((parameter) => owners.get(parameter) === rank));
+    return own + bytes(resident) + Math.min(2, blocks.length) * bytes(blocks[0] ?? []);
+  }
   const base =
     quantize === null
       ? counts.total * size
       : (counts.total - counts.projections) * size + counts.projections * nf4Bytes(quantize.doubleQuant);
-  const trained = lora === null ? counts.total : adapters;
-  const weights = base + adapters * size;
-  const gradients = trained * size;
-  const optimizer = trained * step.stateBytes;
-  // A projection in NF4 is unpacked while it is used.
-  const unpacked = quantize === null ? 0 : counts.largestProjection * size;
-  const layers = config.numHiddenLayers;
-  const activations = at(pass.bytes, layers, run.batchTokens) + unpacked;
-  const update = trained * step.extraBytes;
-  const inPass = passPeak(run, gradients, activations, at(pass.bytes, 1, run.batchTokens), counts, size);
-  const inUpdate = run.optimizerInBackward ? 0 : gradients + update;
-  return {
-    weights,
-    gradients: run.optimizerInBackward ? 0 : gradients,
-    optimizer,
-    activations,
-    update,
-    peak: weights + optimizer + Math.max(inPass, inUpdate),
-  };
+  return base + (lora === null ? 0 : countAdapters(config, lora) * size);
 }
 
 /**
- * With accumulation all gradients stand by while the next pass runs. In a single pass they appear as activations go: the peak is at
- * one end, all activations and the head's gradient, or all gradients and one layer's activations.
+ * The peak of a step's passes. In the first all activations meet the head's gradient; then gradients come as activations go. Gradients
+ * that are not sent after each pass all stand by while the next pass runs.
  */
-function passPeak(
+function passPeaks(
   run: PlannedRun,
-  gradients: number,
+  share: Share,
   activations: number,
   ofOneLayer: number,
-  counts: { total: number; projections: number },
-  size: number,
-): number {
-  const headGradient = run.lora === null ? ((counts.total - counts.projections) / 2) * size : 0;
-  if (run.optimizerInBackward) return activations + headGradient;
-  if (run.batchesPerStep > 1) return gradients + activations;
-  return Math.max(activations + headGradient, gradients + ofOneLayer);
+  headGradient: number,
+): { gradients: number; peak: number } {
+  if (run.optimizerInBackward) return { gradients: 0, peak: activations + headGradient };
+  const all = run.parameters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const eachPass = run.shard === "gradients" || run.shard === "parameters";
+  const sending = run.ranks > 1 ? share : undefined;
+  const kept = eachPass && sending !== undefined ? (share.own / share.trained) * all : all;
+  const before = run.rankBatches > 1 ? kept : 0;
+  const points = heldInBackward(run.parameters, run.shard, sending, before);
+  const held = points.map((point) => point.held);
+  const meeting = points.map((point) => point.held + activations - point.done * (activations - ofOneLayer));
+  const start = before === 0 ? headGradient : before;
+  return { gradients: Math.max(...held), peak: Math.max(activations + start, ...meeting) };
+}
+
+/** Updated parameters under way to the other ranks; one that is a bucket of its own travels in its own memory. */
+function messageBytes({ shard, ranks, parameters }: PlannedRun, { owners }: Share): number {
+  if (shard === "none" || ranks === 1) return 0;
+  const copies = bucketsOf(parameters, owners)
+    .filter(({ members }) => members.length > 1)
+    .map(flatBytes);
+  return (UNDER_WAY + 1) * Math.max(0, ...copies);
 }

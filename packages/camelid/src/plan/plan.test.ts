@@ -1,28 +1,22 @@
+/** One device: what is measured and counted, held against a run of the same model and against papers. */
 import * as torch from "@camelid/torch";
 import { expect, test } from "vitest";
 import { initModel } from "../model/load.js";
 import { accumulateSft } from "../train/accumulate.js";
 import { LossMeter } from "../train/loss-meter.js";
 import { adamw } from "../train/optim/adamw.js";
-import { shapeOfMeans, shapeOfRows } from "./batches.js";
 import { findHardware } from "./hardware.js";
 import { at, fit } from "./measure.js";
 import { planMemory } from "./memory.js";
+import { trainedParameters } from "./parameters.js";
 import { Planner, type PlanSettings } from "./plan.js";
 import { countAdapters, countParameters, publishedShape, shapeNames, shapeOfPreset } from "./shapes.js";
 
 const settings: PlanSettings = {
   ...{ precision: "fp32", lora: null, quantize: null, optimizer: "adamw", optimizerInBackward: false },
   ...{ betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maxGradNorm: 1, activationCheckpointing: false },
-  ...{
-    maxSeqLen: 256,
-    microBatchSize: 4,
-    gradAccumSteps: 2,
-    packing: true,
-    epochs: 1,
-    maxSteps: null,
-    seed: 1,
-  },
+  ...{ maxSeqLen: 256, microBatchSize: 4, gradAccumSteps: 2, packing: true, epochs: 1 },
+  ...{ maxSteps: null, seed: 1, shard: "none" },
 };
 const small = {
   ...publishedShape("tinyllama-1.1b")!,
@@ -42,14 +36,13 @@ test("four points give back the bilinear function that they lie on", () => {
   expect(fit(points)).toEqual(truth);
 });
 
+const adapters = { rank: 8, alpha: 16, dropout: 0, rslora: false, targetModules: ["q_proj", "v_proj"] };
+
 test.each([
   ["as they are", {}],
   ["activations computed again", { activationCheckpointing: true }],
   ["fp32 masters", { precision: "bf16-mixed" }],
-  [
-    "adapters",
-    { lora: { rank: 8, alpha: 16, dropout: 0, rslora: false, targetModules: ["q_proj", "v_proj"] } },
-  ],
+  ["adapters", { lora: adapters }],
 ] as [string, Partial<PlanSettings>][])(
   "the peak of tensors is predicted within 10 %%: %s",
   async (_, changes) => {
@@ -57,14 +50,9 @@ test.each([
     const changed = { ...settings, ...changes };
     const lengths = Array.from({ length: 64 }, (_, i) => 40 + ((i * 37) % 200));
     const planner = new Planner({
-      config: small,
-      settings: changed,
-      recipe: "sft",
-      hardware: here,
-      devices: 1,
-      data: { lengths },
+      ...{ config: small, settings: changed, recipe: "sft", hardware: here, rate: 0, data: { lengths } },
     });
-    const { memory, shape } = planner.plan();
+    const { memory, shape } = planner.plan(1);
 
     const dtype = changed.precision === "fp32" ? "float32" : "bfloat16";
     const before = torch.memoryStats().liveBytes;
@@ -82,7 +70,7 @@ test.each([
     const rows = Array.from({ length: Math.floor(shape.fullestBatch / 125) }, () => row(125));
     torch.resetPeakMemory();
     for (let step = 0; step < 2; step++) {
-      for (let batch = 0; batch < Math.round(shape.stepBatches); batch++)
+      for (let batch = 0; batch < Math.round(shape.rankBatches); batch++)
         accumulateSft(model, rows, 1e-3, meter);
       using _norm = optimizer.update(1e-3, 1);
     }
@@ -92,16 +80,14 @@ test.each([
   },
 );
 
-test("steps are laid out as the trainer lays them out", () => {
-  const lengths = Array.from({ length: 50 }, (_, i) => 10 + i);
-  const shape = shapeOfRows(lengths, { ...settings, microBatchSize: 5, gradAccumSteps: 1, packing: false });
-  expect(shape).toMatchObject({
-    steps: 10,
-    stepBatches: 1,
-    stepTokens: lengths.reduce((a, b) => a + b, 0) / 10,
-  });
-  expect(shape.fullestBatch).toBeLessThanOrEqual(57 + 58 + 59 + 55 + 56);
-  expect(shapeOfMeans(50, 30, settings)).toMatchObject({ steps: 6, stepTokens: 240, fullestBatch: 1024 });
+test("what is trained is listed as the model names it, in its order", async () => {
+  using model = initModel(small, { dtype: "bfloat16" });
+  const listed = (parameters: ReadonlyMap<string, torch.Tensor>) =>
+    [...parameters].map(([name, { numel, sizeBytes, dtype }]) => ({ name, numel, sizeBytes, dtype }));
+  expect(trainedParameters(small, null, "bfloat16")).toEqual(listed(model.namedParameters()));
+  const { addLora } = await import("../adapters/lora.js");
+  const adapter = addLora(model, adapters);
+  expect(trainedParameters(small, adapters, "bfloat16")).toEqual(listed(adapter.namedParameters()));
 });
 
 test("parameters of published shapes are those of their papers", () => {
@@ -128,13 +114,14 @@ test("every preset names a shape that is known", async () => {
 
 test("a 4-bit base of 70 billion parameters takes 38 GB, and adapters' states little beside it", () => {
   const nothing = { fixed: 0, perLayer: 0, perToken: 0, perLayerToken: 0 };
-  const run = {
-    ...({ config: publishedShape("llama-2-70b")!, precision: "bf16", optimizerInBackward: false } as const),
-    ...{ lora: { rank: 64, targetModules: ["q_proj"] }, quantize: { doubleQuant: true } },
-    ...{ batchesPerStep: 2, batchTokens: 4096 },
-  };
+  const config = publishedShape("llama-2-70b")!;
+  const lora = { rank: 64, targetModules: ["q_proj"] };
   const plan = planMemory(
-    run,
+    {
+      ...({ config, precision: "bf16", optimizerInBackward: false, lora } as const),
+      ...({ quantize: { doubleQuant: true }, shard: "none", ranks: 1 } as const),
+      ...{ rankBatches: 2, fullestBatch: 4096, parameters: trainedParameters(config, lora, "bfloat16") },
+    },
     { bytes: nothing, ms: nothing },
     { stateBytes: 8, extraBytes: 0, msPerMillion: 1 },
   );

@@ -1,11 +1,14 @@
-/** Memory and time of a recipe before it runs, and what to change where it does not fit. */
+/** Memory and time of a recipe before it runs, on any number of devices. */
+import { SettingsError } from "../errors.js";
 import type { ModelConfig } from "../model/model-config.js";
-import { type SplitSettings, type StepShape, shapeOfMeans, shapeOfRows } from "./batches.js";
-import { ASSUMED_SHARE, type Hardware } from "./hardware.js";
+import { type RowLengths, type SplitSettings, type StepShape, stepShape } from "./batches.js";
+import { type Shard, type StepMessages, stepBytes, stepMessages } from "./exchange.js";
+import type { Hardware } from "./hardware.js";
 import { type MeasuredPass, type MeasuredUpdate, measurePasses, measureUpdate } from "./measure.js";
-import { type MemoryParts, planMemory } from "./memory.js";
-import { countAdapters, countParameters } from "./shapes.js";
-import { planTime, type StepTime } from "./time.js";
+import { type MemoryParts, planMemory, shareOfFullest } from "./memory.js";
+import { type PlannedParameter, trainedParameters } from "./parameters.js";
+import { planTime, type StepTime, tokenFlops } from "./time.js";
+import { type StatedLinks, type Topology, topologyOf } from "./topology.js";
 
 /** The settings of a recipe that memory and time depend on. */
 export interface PlanSettings extends SplitSettings {
@@ -14,11 +17,16 @@ export interface PlanSettings extends SplitSettings {
   quantize: { doubleQuant: boolean } | null;
   optimizer: "adamw" | "adamw-8bit";
   optimizerInBackward: boolean;
+  shard: Shard;
   betas: readonly [number, number];
   eps: number;
   weightDecay: number;
   maxGradNorm: number | null;
   activationCheckpointing: boolean;
+  /** `microbatch-mean` fixes how rows are split. */
+  lossReduction?: "token-mean" | "microbatch-mean";
+  /** DPO: the reference's log-probabilities are computed once, or in each step with the adapters off. */
+  reference?: "stored" | "adapters-off";
 }
 
 export interface PlanInput {
@@ -27,15 +35,17 @@ export interface PlanInput {
   /** `dpo` has two rows in each of its pairs. */
   recipe: "sft" | "dpo";
   hardware: Hardware;
-  devices: number;
-  /** Tokens of each row, or pair; or how many there are, and their mean. */
-  data: { lengths: readonly number[] } | { examples: number; meanTokens: number };
-  /** Share of another device's peak that is reached. */
-  share?: number;
+  links?: StatedLinks;
+  /** Operations a second that a device other than this one reaches. */
+  rate: number;
+  data: RowLengths;
 }
 
 export interface Plan {
+  devices: number;
   settings: PlanSettings;
+  topology: Topology;
+  /** Of the fullest rank. */
   memory: MemoryParts;
   /** The process beside its tensors: program, libraries, rows. */
   besideBytes: number;
@@ -43,6 +53,11 @@ export interface Plan {
   fits: boolean;
   step: StepTime;
   shape: StepShape;
+  /** Bytes that all devices together send in a step, and messages that each takes part in. */
+  sentBytes: number;
+  messages: number;
+  /** Seconds before the first step: the reference's pass over all pairs. */
+  before: number;
   seconds: number;
   tokensPerSecond: number;
 }
@@ -50,124 +65,113 @@ export interface Plan {
 /** What is left free, so that a run near the limit does not fail at its first odd batch. */
 const HEADROOM = 0.95;
 
+/** Steps that are laid out: of a plan, and of each of the many that a search looks at. */
+const LAID_OUT = 5000;
+const GLANCE = 40;
+
 export class Planner {
-  readonly #input: PlanInput;
+  readonly input: PlanInput;
   readonly #passes = new Map<string, MeasuredPass>();
   readonly #updates = new Map<string, MeasuredUpdate>();
+  readonly #known = new Map<string, unknown>();
 
   constructor(input: PlanInput) {
-    this.#input = input;
+    this.input = input;
   }
 
-  /** @param changes settings to try instead of the recipe's */
-  plan(changes: Partial<PlanSettings> = {}): Plan {
-    const { config, hardware, devices, data, recipe, share = ASSUMED_SHARE } = this.#input;
-    const settings = { ...this.#input.settings, ...changes };
+  /**
+   * @param changes settings to try instead of the recipe's
+   * @param glance fewer steps are laid out: for a search
+   * @throws {SettingsError} `ERR_PLAN_TOPOLOGY`, `ERR_PLAN_SHARD`
+   */
+  plan(devices: number, changes: Partial<PlanSettings> = {}, glance = false): Plan {
+    const { config, hardware, links, data, recipe, rate } = this.input;
+    const settings = { ...this.input.settings, ...changes };
+    const topology = topologyOf(hardware, devices, links);
     const pass = this.#pass(settings);
     const update = this.#update(settings);
+    const parameters = this.#parameters(settings);
+    checkShard(settings, devices, parameters.length);
     // The budget of a micro-batch of pairs holds two rows for each.
     const split = recipe === "dpo" ? { ...settings, maxSeqLen: 2 * settings.maxSeqLen } : settings;
-    const shape =
-      "lengths" in data
-        ? shapeOfRows(data.lengths, split)
-        : shapeOfMeans(data.examples, data.meanTokens, split);
-    const memory = planMemory(
-      { config, ...settings, batchesPerStep: shape.stepBatches, batchTokens: shape.fullestBatch },
-      pass,
-      update,
+    const { microBatchSize, gradAccumSteps, packing, shard } = settings;
+    const shape = this.#once(["shape", devices, microBatchSize, gradAccumSteps, packing, glance], () =>
+      stepShape(data, split, devices, glance ? GLANCE : LAID_OUT),
     );
-    const trainedParameters =
-      settings.lora === null ? countParameters(config).total : countAdapters(config, settings.lora);
+    const passes = Math.max(1, Math.round(shape.rankBatches));
+    const method = JSON.stringify([settings.lora, settings.precision === "fp32"]);
+    const messages = this.#once(["messages", devices, shard, passes, method], () =>
+      stepMessages(parameters, shard, devices, passes),
+    );
+    const run = { config, ...settings, ...shape, parameters, ranks: devices };
+    const memory = planMemory(run, pass, update);
     const step = planTime(
       {
         config,
-        isLora: settings.lora !== null,
-        activationCheckpointing: settings.activationCheckpointing,
-        trainedParameters,
-        ...shape,
-        devices,
-        gradientBytes: memory.gradients,
+        ...methodOf(settings, recipe),
+        updatedParameters: shareOfFullest(run).own,
+        shape,
+        messages,
       },
       hardware,
+      topology,
       pass,
       update,
-      share,
+      rate,
     );
     const besideBytes = PROGRAM_BYTES + rowBytes(data);
-    const onDevice = hardware.name === "this machine" ? memory.peak + besideBytes : memory.peak;
+    const isHere = hardware.name === "this machine";
+    const neededBytes = isHere ? (memory.peak + besideBytes) * devices : memory.peak;
+    const before = this.#referenceSeconds(settings, shape, devices);
     return {
+      devices,
       settings,
+      topology,
       memory,
       besideBytes,
-      neededBytes: onDevice,
-      fits: onDevice <= hardware.memoryBytes * HEADROOM,
+      neededBytes,
+      fits: neededBytes <= hardware.memoryBytes * HEADROOM,
       step,
       shape,
-      seconds: shape.steps * step.total,
+      sentBytes: stepBytes(messages, topology),
+      messages: countMessages(messages),
+      before,
+      seconds: before + shape.steps * step.total,
       tokensPerSecond: shape.stepTokens / step.total,
     };
   }
 
-  /**
-   * The fastest way to the same training that fits: the same rows a step, the same method, split and kept differently. The settings as
-   * they are win unless another way is clearly faster.
-   */
-  fastest(): Plan | undefined {
-    const { microBatchSize, gradAccumSteps, optimizerInBackward } = this.#input.settings;
-    const rows = microBatchSize * gradAccumSteps;
-    const sizes = Array.from({ length: rows }, (_, i) => i + 1).filter(
-      (size) => rows % size === 0 && size <= 64,
-    );
-    const fitting = [false, true]
-      .flatMap((activationCheckpointing) =>
-        sizes.map((size) => ({ activationCheckpointing, microBatchSize: size, gradAccumSteps: rows / size })),
-      )
-      .filter((split) => split.gradAccumSteps === 1 || !optimizerInBackward)
-      .map((split) => this.plan(split))
-      .filter((plan) => plan.fits)
-      .sort((a, b) => a.seconds - b.seconds);
-    const [best] = fitting;
-    if (best === undefined) return undefined;
-    const asGiven = this.plan();
-    if (asGiven.fits && asGiven.seconds <= best.seconds * CLEARLY) return asGiven;
-    // Of equally fast ones the lightest.
-    const close = fitting.filter((plan) => plan.seconds <= best.seconds * CLEARLY);
-    return close.reduce((lightest, plan) => (plan.neededBytes < lightest.neededBytes ? plan : lightest));
+  /** One forward pass over all pairs, shared out among the devices; nothing where no reference is stored. */
+  #referenceSeconds({ reference }: PlanSettings, shape: StepShape, devices: number): number {
+    const { recipe, data, config, hardware, rate } = this.input;
+    if (recipe !== "dpo" || reference === "adapters-off" || hardware.flops === undefined) return 0;
+    const tokens = "lengths" in data ? totalOf(data.lengths) : data.examples * data.meanTokens;
+    const whole = { isLora: true, activationCheckpointing: false, referencePass: false };
+    return (tokenFlops(config, whole, shape.context) * tokens) / 2 / rate / devices;
   }
 
-  /** Other methods that would fit, lightest change first; they train something else. */
-  alternatives(): { name: string; plan: Plan }[] {
-    const lora = { rank: 64, alpha: 16, dropout: 0.1, rslora: false, targetModules: EVERY_PROJECTION };
-    const ways: [string, Partial<PlanSettings>][] = [
-      ["optimizer adamw-8bit", { optimizer: "adamw-8bit" }],
-      ["precision bf16, no fp32 masters", { precision: "bf16" }],
-      ["bf16 and adamw-8bit", { precision: "bf16", optimizer: "adamw-8bit" }],
-      ["LoRA, rank 64", { lora: this.#input.settings.lora ?? lora, precision: "bf16" }],
-      [
-        "QLoRA, rank 64, 4-bit base",
-        { lora: this.#input.settings.lora ?? lora, quantize: { doubleQuant: true }, precision: "bf16" },
-      ],
-    ];
-    const small = { microBatchSize: 1, activationCheckpointing: true };
-    const rows = this.#input.settings.microBatchSize * this.#input.settings.gradAccumSteps;
-    return ways
-      .filter(
-        ([, change]) => !(change.optimizer === "adamw-8bit" && this.#input.hardware.name !== "this machine"),
-      )
-      .map(([name, change]) => ({ name, plan: this.plan({ ...change, ...small, gradAccumSteps: rows }) }));
+  /** How many parameters are trained: parts are whole ones. */
+  parameterCount(settings: PlanSettings): number {
+    return this.#parameters(settings).length;
+  }
+
+  #parameters({ lora, precision }: PlanSettings): readonly PlannedParameter[] {
+    return this.#once(["parameters", JSON.stringify(lora), precision === "fp32"], () =>
+      trainedParameters(this.input.config, lora, dtypeOf(precision)),
+    );
   }
 
   #pass({ precision, lora, activationCheckpointing, maxSeqLen }: PlanSettings): MeasuredPass {
     const key = JSON.stringify([precision === "fp32", lora, activationCheckpointing]);
-    const rowTokens = Math.max(16, Math.min(maxSeqLen, Math.round(meanTokens(this.#input.data))));
+    const rowTokens = Math.max(16, Math.min(maxSeqLen, Math.round(meanTokens(this.input.data))));
     const known =
       this.#passes.get(key) ??
-      measurePasses(this.#input.config, {
-        dtype: precision === "fp32" ? "float32" : "bfloat16",
+      measurePasses(this.input.config, {
+        dtype: dtypeOf(precision),
         lora,
         activationCheckpointing,
         rowTokens,
-        timed: this.#input.hardware.flops === undefined,
+        timed: this.input.hardware.flops === undefined,
       });
     this.#passes.set(key, known);
     return known;
@@ -177,29 +181,87 @@ export class Planner {
     const key = JSON.stringify([settings.precision, settings.optimizer]);
     const known =
       this.#updates.get(key) ??
-      measureUpdate(settings.precision === "fp32" ? "float32" : "bfloat16", {
+      measureUpdate(dtypeOf(settings.precision), {
         ...settings,
         masterWeights: settings.precision === "bf16-mixed",
       });
     this.#updates.set(key, known);
     return known;
   }
+
+  #once<T>(key: readonly unknown[], make: () => T): T {
+    const name = key.join(" ");
+    if (!this.#known.has(name)) this.#known.set(name, make());
+    return this.#known.get(name) as T;
+  }
 }
 
-/** Measured times differ by this much from one measurement to the next. */
-const CLEARLY = 1.1;
+/** Whether a recipe may be split so: what the trainer refuses, the plan does not promise. */
+export function shardProblem(
+  { shard, activationCheckpointing, optimizerInBackward, lora }: PlanSettings,
+  devices: number,
+  parameters: number,
+): { what: string; fix: string } | undefined {
+  if (optimizerInBackward && devices > 1) {
+    return {
+      what: `optimizerInBackward works on one device, and there are ${devices}: gradients are summed before an update.`,
+      fix: "leave one of them out.",
+    };
+  }
+  if (shard === "none" || devices === 1) return undefined;
+  if (devices > parameters) {
+    return {
+      what: `there are ${devices} devices and ${parameters} trained parameters: some would hold nothing of their own.`,
+      fix: "parts are whole parameters: use fewer devices, or shard none.",
+    };
+  }
+  if (shard === "parameters" && !activationCheckpointing) {
+    return {
+      what: "weights in parts are released after each block, and gathered again when the block is computed again.",
+      fix: "add --set activationCheckpointing=true, or use shard gradients.",
+    };
+  }
+  if (shard === "parameters" && lora !== null) {
+    return {
+      what: "with adapters the frozen weights are not in parts.",
+      fix: "use shard none: there is little of an adapter to split; --set quantize.doubleQuant=true makes the base smaller.",
+    };
+  }
+  return undefined;
+}
 
-const meanTokens = (data: PlanInput["data"]): number =>
-  "lengths" in data
-    ? data.lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, data.lengths.length)
-    : data.meanTokens;
+function checkShard(settings: PlanSettings, devices: number, parameters: number): void {
+  const problem = shardProblem(settings, devices, parameters);
+  if (problem === undefined) return;
+  throw new SettingsError("ERR_PLAN_SHARD", problem.what, {
+    where: `shard ${settings.shard}, ${devices} devices`,
+    fix: problem.fix,
+  });
+}
 
-function rowBytes(data: PlanInput["data"]): number {
+const methodOf = (
+  { lora, activationCheckpointing, reference }: PlanSettings,
+  recipe: PlanInput["recipe"],
+) => ({
+  isLora: lora !== null,
+  activationCheckpointing,
+  referencePass: recipe === "dpo" && reference === "adapters-off",
+});
+
+const dtypeOf = (precision: PlanSettings["precision"]) => (precision === "fp32" ? "float32" : "bfloat16");
+
+const countMessages = ({ sums, rounds, updates, fetches, passes }: StepMessages): number =>
+  rounds * sums.length + updates.length + 2 * passes * fetches.length;
+
+const totalOf = (lengths: readonly number[]): number => lengths.reduce((sum, length) => sum + length, 0);
+
+const meanTokens = (data: RowLengths): number =>
+  "lengths" in data ? totalOf(data.lengths) / Math.max(1, data.lengths.length) : data.meanTokens;
+
+function rowBytes(data: RowLengths): number {
   const examples = "lengths" in data ? data.lengths.length : data.examples;
   return examples * (meanTokens(data) * ROW_TOKEN_BYTES + ROW_BYTES);
 }
-
-const EVERY_PROJECTION = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /** Node.js, libtorch and their heaps once a model has run, measured on Linux. */
 const PROGRAM_BYTES = 380e6;

@@ -1,77 +1,102 @@
-/** Time of a run: measured passes here, or arithmetic over a share of another device's peak; and what ranks exchange. */
+/** Time of a step: passes of the busiest rank, measured here or by arithmetic over a device's rate; its update; what ranks exchange. */
 import type { ModelConfig } from "../model/model-config.js";
+import type { StepShape } from "./batches.js";
+import { exchangeTime, type StepMessages } from "./exchange.js";
 import type { Hardware } from "./hardware.js";
 import { at, type MeasuredPass, type MeasuredUpdate } from "./measure.js";
 import { countParameters } from "./shapes.js";
+import type { Topology } from "./topology.js";
 
-export interface TimedRun {
-  config: ModelConfig;
+/** What decides how much arithmetic a token takes. */
+export interface Method {
   isLora: boolean;
   activationCheckpointing: boolean;
-  trainedParameters: number;
-  /** Tokens of one optimizer step, all ranks together, and its micro-batches. */
-  stepTokens: number;
-  stepBatches: number;
-  devices: number;
-  gradientBytes: number;
+  /** DPO whose reference is the model without its adapters: a forward pass more in each step. */
+  referencePass: boolean;
+}
+
+export interface TimedRun extends Method {
+  config: ModelConfig;
+  /** Parameters that the rank with the most updates. */
+  updatedParameters: number;
+  shape: StepShape;
+  messages: StepMessages;
 }
 
 export interface StepTime {
   /** Seconds. */
   compute: number;
   update: number;
+  /** That the links are busy, and of these, the seconds in which nothing is computed. */
   exchange: number;
+  exposed: number;
   total: number;
+  /** Share of the devices' time in which they do what one device without an exchange would have to do too. */
+  efficiency: number;
 }
 
 export function planTime(
   run: TimedRun,
   hardware: Hardware,
+  topology: Topology,
   pass: MeasuredPass,
   step: MeasuredUpdate,
-  share: number,
+  /** Floating-point operations a second that passes reach; of another device than this one. */
+  rate: number,
 ): StepTime {
-  const { devices, stepTokens } = run;
-  const compute =
-    hardware.flops === undefined
-      ? measuredSeconds(run, pass)
-      : (passFlops(run) * stepTokens) / (hardware.flops * share * devices);
-  const update =
-    hardware.flops === undefined
-      ? (step.msPerMillion * run.trainedParameters) / 1e9
-      : updateSeconds(run, hardware);
-  const exchange = exchangeSeconds(run, hardware);
-  return { compute, update, exchange, total: compute + update + exchange };
+  const { shape, messages } = run;
+  const isHere = hardware.flops === undefined;
+  const seconds = (tokens: number, batches: number): number =>
+    isHere
+      ? measuredSeconds(run, pass, tokens, batches)
+      : (tokenFlops(run.config, run, shape.context) * tokens) / rate;
+  const compute = seconds(shape.rankTokens, shape.rankBatches);
+  const update = isHere
+    ? (step.msPerMillion * run.updatedParameters) / 1e9
+    : updateSeconds(run.updatedParameters, step.stateBytes, hardware);
+  const { busy, exposed } = exchangeTime(messages, topology, {
+    seconds: compute / messages.passes,
+    backwardShare: backwardShare(run),
+  });
+  const total = compute + update + exposed;
+  const needed = seconds(shape.stepTokens, shape.stepTokens / (shape.rankTokens / shape.rankBatches));
+  const efficiency = needed / topology.devices / total;
+  return { compute, update, exchange: busy, exposed, total, efficiency };
 }
 
-function measuredSeconds(
-  { config, stepTokens, stepBatches, devices }: TimedRun,
-  { ms }: MeasuredPass,
-): number {
-  const batches = Math.ceil(stepBatches / devices);
-  return (batches * at(ms, config.numHiddenLayers, stepTokens / stepBatches)) / 1000;
+function measuredSeconds(run: TimedRun, { ms }: MeasuredPass, tokens: number, batches: number): number {
+  return (batches * at(ms, run.config.numHiddenLayers, tokens / batches)) / 1000;
+}
+
+/** In units of one forward pass: forward; gradients of activations, of trained weights, and once more forward where it is computed again. */
+function passUnits(method: Method): { forward: number; backward: number } {
+  return {
+    forward: 1 + (method.referencePass ? 1 : 0),
+    backward: (method.isLora ? 1 : 2) + (method.activationCheckpointing ? 1 : 0),
+  };
+}
+
+function backwardShare(method: Method): number {
+  const { forward, backward } = passUnits(method);
+  return backward / (forward + backward);
 }
 
 /**
- * Floating-point operations for one token: 2 a parameter forward, 2 for the gradient of the activations, 2 for that of the
- * weights (not of frozen ones), and another forward where activations are computed again. Attention's own are left out.
+ * Floating-point operations for one token: 2 for each weight of a product in each unit of a pass, 4 for each channel of attention and
+ * token attended to.
+ * @param context tokens that a token attends to, on average
  */
-function passFlops({ config, isLora, activationCheckpointing }: TimedRun): number {
+export function tokenFlops(config: ModelConfig, method: Method, context: number): number {
   const { total } = countParameters(config);
-  const embedding = config.vocabSize * config.hiddenSize;
-  const factor = (isLora ? 4 : 6) + (activationCheckpointing ? 2 : 0);
-  return factor * (total - (config.tieWordEmbeddings ? 0 : embedding));
+  const weights = total - (config.tieWordEmbeddings ? 0 : config.vocabSize * config.hiddenSize);
+  const channels = config.numHiddenLayers * config.numAttentionHeads * config.headDim;
+  const { forward, backward } = passUnits(method);
+  // Attention has no frozen weights: its backward pass is always twice the forward one.
+  const attention = forward + backward + (method.isLora ? 1 : 0);
+  return 2 * weights * (forward + backward) + 4 * channels * context * attention;
 }
 
-/** An update reads and writes everything once: its time is that of memory, about 16 bytes of traffic a byte of state. */
-function updateSeconds({ trainedParameters }: TimedRun, { flops = 0 }: Hardware): number {
-  // Memory bandwidth of these devices is about 1 / 300 of their bf16 peak, in bytes against operations.
-  return (trainedParameters * 28) / (flops / 300);
-}
-
-/** Ring all-reduce: each rank sends and receives 2 (n - 1) / n of the gradients. It does not overlap with the passes yet. */
-function exchangeSeconds({ devices, gradientBytes }: TimedRun, hardware: Hardware): number {
-  if (devices === 1) return 0;
-  const slowest = devices > hardware.devicesPerNode ? hardware.networkBytes : hardware.linkBytes;
-  return (2 * gradientBytes * (devices - 1)) / devices / Math.min(slowest, hardware.linkBytes);
+/** An update's time is that of memory: states are read and written, gradient and weight in bf16 too. */
+export function updateSeconds(parameters: number, stateBytes: number, { memoryBandwidth }: Hardware): number {
+  return memoryBandwidth === undefined ? 0 : (parameters * (2 * stateBytes + 4)) / memoryBandwidth;
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { SettingsError } from "../../errors.js";
 import type { ModelConfig } from "../../model/model-config.js";
+import type { StatedLinks } from "../../plan/topology.js";
 import { settingsShape } from "../../settings/knob.js";
 import { knobs } from "../../settings/knobs.js";
 import type { Recipe } from "../../settings/recipe.js";
@@ -15,9 +16,14 @@ interface PlanOptions {
   data?: string;
   on: string;
   devices: string;
+  devicesPerNode?: string;
+  linkGbps?: string;
+  networkGbps?: string;
   rows: string;
   meanTokens: string;
   share?: string;
+  measured?: string;
+  price?: string;
   threads?: string;
   json?: boolean;
   preset?: string;
@@ -26,7 +32,7 @@ interface PlanOptions {
 export function command(): Command {
   const plan = new Command("plan")
     .description(
-      "Peak memory and time of a recipe before it runs: from passes measured here through the model's own layers, and from shapes. Says which split of the rows is the fastest that fits, or what else would fit.",
+      "Peak memory, exchange and time of a recipe before it runs, on one device or a cluster: from passes measured here through the model's own layers, and from shapes. Says which split is the fastest that fits, and on how few devices it fits.",
     )
     .option("--recipe <name>", "sft or dpo", "sft")
     .option("--model <folder>", "model folder, or a published shape such as llama-2-7b")
@@ -36,10 +42,15 @@ export function command(): Command {
       "here, h100, h200, a100-80gb, a100-40gb, l40s, rtx-5090, rtx-4090, rtx-3090",
       "here",
     )
-    .option("--devices <count>", "how many of them", "1")
+    .option("--devices <counts>", "how many of them; several, such as 8,64,512, make a table", "1")
+    .option("--devices-per-node <count>", "of each machine [8; here all]")
+    .option("--link-gbps <gigabits>", "a second each way between devices of a node, as collectives reach it")
+    .option("--network-gbps <gigabits>", "a second for each device between nodes [80 % of 400]")
     .option("--rows <count>", "examples, where --data is not given", "326154")
     .option("--mean-tokens <count>", "mean tokens of a row, where --data is not given", "600")
     .option("--share <fraction>", "share of another device's peak that training reaches [0.4]")
+    .option("--measured <file>", "figures of that device, written by benchmarks/cuda/speed.mjs --out")
+    .option("--price <amount>", "for an hour of one device: what the run costs")
     .option("--threads <count>", "CPU threads for the measurement")
     .option("--json", "the plan as JSON, for programs");
   addSettingsOptions(plan, undefined);
@@ -72,14 +83,59 @@ async function run(recipe: "sft" | "dpo", options: PlanOptions, settings: Settin
     model: await modelOf(options),
     ...(options.data === undefined ? {} : { data: options.data }),
     hardware: options.on,
-    devices: number("--devices", options.devices),
+    devices: options.devices.split(",").map((count) => number("--devices", count)),
+    links: linksOf(options),
     examples: number("--rows", options.rows),
     meanTokens: number("--mean-tokens", options.meanTokens),
-    ...(options.share === undefined ? {} : { share: number("--share", options.share) }),
-    ...(options.threads === undefined ? {} : { threads: number("--threads", options.threads) }),
+    ...rateOptions(options),
+    ...given("price", "--price", options.price),
+    ...given("threads", "--threads", options.threads),
     say: (line) => process.stderr.write(`${line}\n`),
   });
   process.stdout.write(options.json ? `${JSON.stringify(plan.json, null, 2)}\n` : `${plan.text}\n`);
+}
+
+function linksOf({ devicesPerNode, linkGbps, networkGbps }: PlanOptions): StatedLinks {
+  const gigabits = (flag: string, text: string): number => (number(flag, text) * 1e9) / 8;
+  return {
+    ...given("devicesPerNode", "--devices-per-node", devicesPerNode),
+    ...(linkGbps === undefined ? {} : { linkBytes: gigabits("--link-gbps", linkGbps) }),
+    ...(networkGbps === undefined ? {} : { networkBytes: gigabits("--network-gbps", networkGbps) }),
+  };
+}
+
+function rateOptions({ share, measured, on }: PlanOptions): { share?: number; measured?: string } {
+  if (share !== undefined && (measured !== undefined || on === "here")) {
+    throw new SettingsError(
+      "ERR_PLAN_RATE",
+      measured === undefined
+        ? "passes are measured on this machine: there is no share to assume."
+        : "a measured rate and an assumed share were both given.",
+      {
+        where: "--share",
+        fix: measured === undefined ? "leave it out, or name a device with --on." : "leave one of them out.",
+      },
+    );
+  }
+  const checked = given("share", "--share", share);
+  if (checked.share !== undefined && checked.share > 1) {
+    throw new SettingsError(
+      "ERR_INVALID_VALUE",
+      `--share is "${share}"; it is a share of the peak, up to 1.`,
+      {
+        where: "--share",
+      },
+    );
+  }
+  return { ...checked, ...(measured === undefined ? {} : { measured }) };
+}
+
+function given<Name extends string>(
+  name: Name,
+  flag: string,
+  text: string | undefined,
+): { [N in Name]?: number } {
+  return (text === undefined ? {} : { [name]: number(flag, text) }) as { [N in Name]?: number };
 }
 
 async function modelOf({
