@@ -54,6 +54,30 @@ test("a body without a length is cut off where others are", async () => {
   expect(status).toBe(413);
 });
 
+test("a body that comes in chunks is read like any other", async () => {
+  const chunked = await fetch(`${server.url}/v1/chat/completions`, {
+    method: "POST",
+    body: new Blob([JSON.stringify(ask)]).stream(),
+    duplex: "half",
+  });
+  const whole = await post(server, ask);
+  expect(chunked.status).toBe(200);
+  const choices = async (response: Response) => ((await response.json()) as { choices: object }).choices;
+  expect(await choices(chunked)).toEqual(await choices(whole));
+});
+
+test("a compressed body is refused as such", async () => {
+  const refusal = await errorOf(await post(server, ask, { headers: { "content-encoding": "gzip" } }));
+  expect(refusal).toMatchObject({ status: 415, code: "compressed_body" });
+});
+
+test("a method that no route has is answered, and is nobody's failure", async () => {
+  for (const method of ["DELETE", "OPTIONS", "PUT", "HEAD"]) {
+    const { status } = await fetch(`${server.url}/v1/models/tiny`, { method });
+    expect([method, status]).toEqual([method, method === "HEAD" ? 200 : 404]);
+  }
+});
+
 test("a client that goes away inside its body is nobody's failure", async () => {
   const failures: unknown[] = [];
   const statuses: number[] = [];

@@ -196,8 +196,26 @@ describe("what is refused, with the reason", () => {
       400,
       /messages\.0/,
     ],
-    ["an answer to nobody", { ...ask, messages: [{ role: "assistant", content: "x" }] }, 400, /role/],
+    [
+      "an answer to nobody",
+      { ...ask, messages: [{ role: "assistant", content: "x" }] },
+      400,
+      /user speaks last/,
+    ],
     ["tools", { ...ask, tools: [{ type: "function" }] }, 400, /calling tools is not supported/],
+    [
+      "calls of tools in a message",
+      { ...ask, messages: [{ role: "assistant", content: "", tool_calls: [{}] }] },
+      400,
+      /calling tools is not supported/,
+    ],
+    [
+      "a picture",
+      { ...ask, messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] },
+      400,
+      /messages\.0\.content: expected text/,
+    ],
+    ["the best tokens without log-probabilities", { ...ask, top_logprobs: 2 }, 400, /needs logprobs: true/],
     ["penalties", { ...ask, frequency_penalty: 0.5 }, 400, /penalties are not supported/],
     ["a temperature below 0", { ...ask, temperature: -1 }, 400, /temperature/],
     [

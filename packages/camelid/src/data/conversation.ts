@@ -69,11 +69,11 @@ export function parseConversation(row: unknown, origin: RowOrigin, defaults: Row
  * An optional system message, then user and assistant in turn, beginning with the user.
  * @throws {DataError} ERR_CHAT_EMPTY, ERR_CHAT_ROLE_ORDER
  */
-export function checkRoleOrder(messages: readonly Message[], where: string): void {
+export function checkRoleOrder(messages: readonly Message[], where: string, fix = SKIP_FIX): void {
   if (messages.length === 0) {
     throw new DataError("ERR_CHAT_EMPTY", "the conversation has no messages.", {
       where: `${where}, field messages`,
-      fix: SKIP_FIX,
+      fix,
     });
   }
   const firstTurn = messages[0]!.role === "system" ? 1 : 0;
@@ -83,7 +83,7 @@ export function checkRoleOrder(messages: readonly Message[], where: string): voi
     if (role === expected) continue;
     throw new DataError("ERR_CHAT_ROLE_ORDER", roleProblem(role, index, messages), {
       where: `${where}, field messages[${index}].role`,
-      fix: `expected role "${expected}" here; ${SKIP_FIX}`,
+      fix: `expected role "${expected}" here; ${fix}`,
     });
   }
 }

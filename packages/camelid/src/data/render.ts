@@ -120,7 +120,11 @@ export async function renderPrompts(
 ): Promise<Int32Array[]> {
   const layout = chatLayout(tokenizer);
   const segments = conversations.map((messages, index) => {
-    checkRoleOrder(messages, `prompt ${index + 1}`);
+    checkRoleOrder(
+      messages,
+      `prompt ${index + 1}`,
+      "user and assistant take turns, and the user speaks last.",
+    );
     if (messages.at(-1)!.role === "user") return layout.prompt(messages, options);
     throw new DataError("ERR_CHAT_ROLE_ORDER", `the prompt ends with role "${messages.at(-1)!.role}".`, {
       where: `prompt ${index + 1}, field messages[${messages.length - 1}].role`,

@@ -21,6 +21,7 @@ export interface Service {
   admission: Admission;
   metrics: Metrics;
   limits: Limits;
+  maxBodyBytes: number;
   /** A request that takes longer is ended; seconds. */
   requestSeconds: number;
   /** A client that takes nothing of its stream for so long is given up; seconds. */
@@ -54,7 +55,7 @@ async function answer<Request extends ChatRequest | CompletionRequest>(
   format: Format,
   planOf: (engine: Engine, request: Request) => Promise<Plan>,
 ): Promise<Response> {
-  const request = await readBody(context, schema);
+  const request = await readBody(context, schema, service.maxBodyBytes);
   const engine = engineOf(service, request.model);
   const leave = service.admission.enter();
   try {

@@ -4,14 +4,15 @@
  */
 import { z } from "zod";
 
-const text = z.union([
-  z.string(),
-  z
-    .array(z.object({ type: z.literal("text"), text: z.string() }))
-    .transform((parts) => parts.map((part) => part.text).join("")),
-]);
-
-const message = z.object({ role: z.enum(["system", "developer", "user", "assistant"]), content: text });
+const text = z.union(
+  [
+    z.string(),
+    z
+      .array(z.object({ type: z.literal("text"), text: z.string() }))
+      .transform((parts) => parts.map((part) => part.text).join("")),
+  ],
+  "expected text, or a list of parts of type text",
+);
 
 /** OpenAI's, but for `top_k`, which most servers of open models have. */
 const decoding = {
@@ -53,15 +54,27 @@ const refused = {
   response_format: off(['{"type":"text"}'], "only the format text is supported"),
 };
 
-export const ChatRequest = z.object({
-  ...decoding,
-  ...refused,
-  messages: z.array(message).min(1),
-  max_tokens: z.int().positive().nullish(),
-  max_completion_tokens: z.int().positive().nullish(),
-  logprobs: z.boolean().nullish(),
-  top_logprobs: z.int().min(0).max(20).nullish(),
+const message = z.object({
+  role: z.enum(["system", "developer", "user", "assistant"]),
+  content: text,
+  tool_calls: none("calling tools"),
+  function_call: off([], "calling functions is not supported"),
 });
+
+export const ChatRequest = z
+  .object({
+    ...decoding,
+    ...refused,
+    messages: z.array(message).min(1),
+    max_tokens: z.int().positive().nullish(),
+    max_completion_tokens: z.int().positive().nullish(),
+    logprobs: z.boolean().nullish(),
+    top_logprobs: z.int().min(0).max(20).nullish(),
+  })
+  .refine(({ logprobs, top_logprobs }) => logprobs || !top_logprobs, {
+    path: ["top_logprobs"],
+    message: "needs logprobs: true",
+  });
 
 /** Checked as a whole: element by element, thousands of them would hold up the next step of everybody. */
 const tokenIds = z.custom<number[]>(

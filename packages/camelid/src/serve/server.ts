@@ -5,7 +5,6 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { SettingsError } from "../errors.js";
 import type { Engine } from "../generate/requests.js";
 import { Admission } from "./admission.js";
@@ -71,6 +70,7 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
     admission,
     metrics,
     limits: { maxNewTokens: settings.maxNewTokens ?? 2048 },
+    maxBodyBytes: settings.maxBodyBytes ?? 4 * 2 ** 20,
     requestSeconds: settings.requestSeconds ?? 600,
     stallSeconds: settings.stallSeconds ?? 30,
     stopping: stop.signal,
@@ -99,14 +99,6 @@ export async function startServer(settings: ServeSettings): Promise<ModelServer>
   });
   app.onError((error, context) => answerFailure(error, context, service.onFailure));
   app.use(guard({ port: taken, hosts: isLoopback ? [host] : undefined, key, origins }));
-  app.use(
-    bodyLimit({
-      maxSize: settings.maxBodyBytes ?? 4 * 2 ** 20,
-      onError: () => {
-        throw new Refusal(413, "body_too_large", "the body is larger than this server takes.");
-      },
-    }),
-  );
   app.get("/health", (context) =>
     admission.isDraining ? context.json({ status: "stopping" }, 503) : context.json({ status: "ok" }),
   );
