@@ -78,6 +78,12 @@ export const verbs: readonly Verb[] = [
     load: () => import("./commands/logprobs.js"),
   },
   {
+    name: "score",
+    summary: "judge answers or preference pairs with a reward model",
+    group: "Look",
+    load: () => import("./commands/score.js"),
+  },
+  {
     name: "eval",
     summary: "evaluate a model, an endpoint or stored answers on benchmarks",
     group: "Look",
