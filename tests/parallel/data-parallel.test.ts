@@ -1,10 +1,10 @@
 /** Several processes train the model that one process trains, and end together when one of them fails. Gloo on this machine. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
-import { loadModel, readLineage, readRun } from "camelid";
+import { loadModel, readLineage, readRun, saveModel } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtCamelid } from "../cli/camelid.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
@@ -105,13 +105,17 @@ describe("the same training on any number of processes", () => {
 describe("when something is wrong, every rank ends with the cause", () => {
   const long = (out: string): string[] => [...words(out).slice(0, -1), "100000", "--save-every-steps", "5"];
 
+  const [killed, hangs] = [/gone|silent|cannot be reached/, /rank 1 has been silent for 4 s/];
   test.each([
-    ["is killed", "SIGKILL", /gone|silent|cannot be reached/],
-    ["hangs", "SIGSTOP", /rank 1 has been silent for 4 s/],
-  ] as const)("a rank %s", async (_, signal, cause) => {
-    const out = join(root, `lost ${signal}`);
+    ["is killed", "none", "SIGKILL", killed],
+    ["is killed", "parameters", "SIGKILL", killed],
+    ["hangs", "none", "SIGSTOP", hangs],
+    ["hangs", "parameters", "SIGSTOP", hangs],
+  ] as const)("a rank %s (shard %s)", async (_, shard, signal, cause) => {
+    const out = join(root, `lost ${signal} ${shard}`);
     const port = await freePort();
-    const [main, other] = [0, 1].map((place) => rank(place, 2, port, long(out))) as [Rank, Rank];
+    const line = [...long(out), "--shard", shard];
+    const [main, other] = [0, 1].map((place) => rank(place, 2, port, line)) as [Rank, Rank];
     await firstStep(out);
     const at = performance.now();
     other.process.kill(signal);
@@ -124,14 +128,32 @@ describe("when something is wrong, every rank ends with the cause", () => {
     expect((await readRun(out)).status).toBe("failed");
   });
 
-  test("ranks with different data say so before the first step", async () => {
-    const out = join(root, "different");
-    const other = join(root, "other.jsonl");
-    copyFileSync(tiny.data, other);
-    writeFileSync(other, readFileSync(other, "utf8").split("\n").slice(0, -3).join("\n"));
+  /** A command line that differs from `words` in one thing. */
+  const different: Record<string, (line: string[]) => string[]> = {
+    data(line) {
+      const other = join(root, "other.jsonl");
+      writeFileSync(other, readFileSync(tiny.data, "utf8").split("\n").slice(0, -3).join("\n"));
+      return line.map((word) => (word === tiny.data ? other : word));
+    },
+    settings: (line) => [...line, "--weight-decay", "0.1"],
+    weights(line) {
+      const other = join(root, "other-model");
+      cpSync(tiny.model, other, { recursive: true });
+      using model = loadModel(tiny.model, { trainable: true });
+      torch.noGrad(() => model.headWeight.select(0, 0).mul_(1 + 2 ** -20));
+      saveModel(model, other);
+      return line.map((word) => (word === tiny.model ? other : word));
+    },
+  };
+  test.each([
+    ["data", "none"],
+    ["settings", "none"],
+    ["weights", "none"],
+    ["weights", "parameters"],
+  ])("ranks with different %s say so before the first step (shard %s)", async (what, shard) => {
     const port = await freePort();
-    const line = words(out);
-    const changed = line.map((word) => (word === tiny.data ? other : word));
+    const line = words(join(root, `different ${what} ${shard}`), "--shard", shard);
+    const changed = different[what]!(line);
     const ends = await Promise.all([rank(0, 2, port, line).ended, rank(1, 2, port, changed).ended]);
     for (const { code, err } of ends) {
       expect(code).toBe(1);

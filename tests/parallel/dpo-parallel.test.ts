@@ -53,10 +53,10 @@ describe("the same preferences on any number of processes", () => {
     process.env.CAMELID_CACHE = join(root, `cache ${name}`);
     const alone = await trained(`${name} 1`, ...flags);
     expect(alone.steps.at(-1)!.loss).not.toBeCloseTo(Math.LN2, 1);
-    for (const count of ["2", "4"]) {
+    for (const [count, ...parts] of [["2"], ["4", "--shard", "parameters"]] as const) {
       // A cache of its own: the ranks compute the reference, each a part.
       process.env.CAMELID_CACHE = join(root, `cache ${name} ${count}`);
-      const together = await trained(`${name} ${count}`, "--nproc", count, ...flags);
+      const together = await trained(`${name} ${count}`, "--nproc", count, ...flags, ...parts);
       expect(together.steps).toHaveLength(6);
       alone.steps.forEach((step, i) => {
         const other = together.steps[i]!;

@@ -61,7 +61,7 @@ test.each([
 ] as const)("death while a checkpoint is written: %s", async (_, killed) => {
   const out = join(root, `dead ${killed}`);
   const port = await freePort();
-  const line = endless(out, "--shard", "optimizer");
+  const line = endless(out, "--shard", "parameters");
   const ranks = [0, 1].map((place) => rank(place, 2, port, line));
   await firstStep(out, 3);
   while (!readdirSync(join(out, "checkpoints")).some((name) => name.endsWith(".tmp")))
@@ -111,7 +111,7 @@ wait $first; echo "first $?"
 wait $second; echo "second $?"
 `,
       );
-      const program = [process.execPath, builtProgram, ...endless(out)];
+      const program = [process.execPath, builtProgram, ...endless(out, "--shard", "parameters")];
       const machines = spawn("sh", ["-c", 'exec unshare -Urn bash "$@"', "sh", script, ...program], {
         stdio: ["ignore", "pipe", "inherit"],
       });

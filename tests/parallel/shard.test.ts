@@ -1,4 +1,4 @@
-/** Optimizer state and gradients in parts on several processes: the numbers and checkpoints of one process, less memory each. */
+/** Optimizer state, gradients and weights in parts on several processes: the numbers and checkpoints of one process, less memory each. */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,8 +60,9 @@ describe("the same training, its state in parts", () => {
     const alone = await trained(`${name} 1`, ...flags);
     for (const [shard, count] of [
       ["optimizer", "2"],
-      ["gradients", "2"],
       ["gradients", "4"],
+      ["parameters", "2"],
+      ["parameters", "4"],
     ] as const) {
       const together = await trained(
         `${name} ${shard} ${count}`,
@@ -70,6 +71,7 @@ describe("the same training, its state in parts", () => {
         count,
         "--shard",
         shard,
+        ...(count === "2" ? ["--activation-checkpointing"] : []),
       );
       expectSameSteps(alone.steps, together.steps);
       expect(weightDistance(together.out, alone.out)).toBeLessThan(1e-5);
@@ -82,7 +84,7 @@ describe("the same training, its state in parts", () => {
   test("masters in fp32 and moments in 8 bits are in parts too", async () => {
     const flags = ["--precision", "bf16-mixed", "--optimizer", "adamw-8bit", "--learning-rate", "1e-3"];
     const whole = await trained("mixed 2", ...flags, "--nproc", "2");
-    const parts = await trained("mixed shard 2", ...flags, "--nproc", "2", "--shard", "optimizer");
+    const parts = await trained("mixed shard 2", ...flags, "--nproc", "2", "--shard", "parameters");
     // On the same ranks the same passes: only sums of the gradients go another way.
     parts.steps.forEach(({ loss }, i) => {
       expect(Math.abs(loss - whole.steps[i]!.loss)).toBeLessThan(2e-3 * loss);
@@ -97,13 +99,19 @@ describe("the same training, its state in parts", () => {
 
 test("a run goes on with other parts, on another number of processes", async () => {
   const whole = join(root, "every weight 1");
-  const { out } = await trained("moved", "--nproc", "4", "--shard", "gradients");
+  const { out } = await trained("moved", "--nproc", "4", "--shard", "parameters");
   cutAfterStep(out, 3);
   const onTwo = await builtCamelid(
     ...["sft", "--resume", "--out", out, "--nproc", "2", "--shard", "optimizer"],
   );
   expect(onTwo.code, onTwo.err).toBe(0);
   expect(onTwo.err).toMatch(/processes: 4 -> 2/);
+  expectSameSteps((await readRun(whole)).steps, (await readRun(out)).steps);
+  cutAfterStep(out, 3);
+  const inParts = await builtCamelid(
+    ...["sft", "--resume", "--out", out, "--nproc", "2", "--shard", "parameters"],
+  );
+  expect(inParts.code, inParts.err).toBe(0);
   expectSameSteps((await readRun(whole)).steps, (await readRun(out)).steps);
   cutAfterStep(out, 3);
   const alone = await builtCamelid("sft", "--resume", "--out", out, "--shard", "none");

@@ -99,7 +99,7 @@ export { initModel, type LoadOptions, loadModel } from "./model/load.js";
 export type { ModelConfig } from "./model/model-config.js";
 export { isRewardFolder, loadRewardModel, RewardModel, saveRewardModel } from "./model/reward-model.js";
 export { type Companions, readCompanions, type SaveOptions, saveModel } from "./model/save.js";
-export { weightsHash } from "./model/weights-hash.js";
+export { heldOneByOne, weightsHash } from "./model/weights-hash.js";
 export { scaledNll, tokenLogps } from "./nn/log-probs.js";
 export type { Nf4Settings } from "./nn/nf4-weight.js";
 export { type PackedRows, packRows } from "./nn/packed-rows.js";
