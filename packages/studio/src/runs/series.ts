@@ -1,6 +1,6 @@
 /** The curves of a run, asked for as finely as the chart is wide, and followed while it goes on. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { get, part, type SeriesReply } from "../api.ts";
+import { get, part, type SeriesReply, type SmoothReply } from "../api.ts";
 import { useEvery } from "../hooks.ts";
 import type { Line } from "../parts/chart-plot.ts";
 
@@ -12,14 +12,20 @@ export interface Window {
 
 export function useSeries(id: string, { range, smooth }: Window, points = 700): SeriesReply | undefined {
   const [reply, setReply] = useState<SeriesReply>();
-  const version = useRef<string>(undefined);
+  const shown = useRef<{ steps: string; smooth: number; reply: SeriesReply }>(undefined);
   const load = useCallback(
     async (known?: string, signal?: AbortSignal) => {
       if (id === "") return;
-      const query = { points, smooth, from: range?.from, to: range?.to, version: known };
-      const next = await get<SeriesReply | undefined>(`runs/${part(id)}/series`, query, signal);
+      const query = { points, smooth, from: range?.from, to: range?.to };
+      const steps = JSON.stringify([id, points, range]);
+      const before = shown.current;
+      const next =
+        (known === undefined && before?.steps === steps && before.smooth !== smooth
+          ? await resmoothed(id, before, query, signal)
+          : undefined) ??
+        (await get<SeriesReply | undefined>(`runs/${part(id)}/series`, { ...query, version: known }, signal));
       if (next === undefined || signal?.aborted) return;
-      version.current = next.version;
+      shown.current = { steps, smooth, reply: next };
       setReply(next);
     },
     [id, range?.from, range?.to, smooth, points],
@@ -32,9 +38,25 @@ export function useSeries(id: string, { range, smooth }: Window, points = 700): 
   const alive = reply === undefined || reply.status === "running" || reply.status === "empty";
   useEvery(
     reply !== undefined && reply.readShare < 1 ? 200 : alive ? 1000 : 4000,
-    () => void load(version.current).catch(() => {}),
+    () => void load(shown.current?.reply.version).catch(() => {}),
   );
   return reply;
+}
+
+/** What is shown, smoothed otherwise; undefined where more than that has changed. Without smoothing the means are needed, too. */
+async function resmoothed(
+  id: string,
+  { smooth, reply }: { smooth: number; reply: SeriesReply },
+  query: { smooth: number } & Record<string, number | undefined>,
+  signal: AbortSignal | undefined,
+): Promise<SeriesReply | undefined> {
+  if (smooth < 2 || query.smooth < 2) return undefined;
+  const { version, series } = await get<SmoothReply>(`runs/${part(id)}/smooth`, query, signal);
+  if (version !== reply.version) return undefined;
+  const lines = Object.entries(reply.series).map(
+    ([key, one]) => [key, { ...one, smooth: series[key] ?? [] }] as const,
+  );
+  return { ...reply, series: Object.fromEntries(lines) };
 }
 
 /** A series as a line: the smoothed mean in front of what it smooths. A schedule is not smoothed: it has no noise. */

@@ -48,6 +48,12 @@ export interface SeriesReply {
   series: Record<string, Bucketed>;
 }
 
+/** The smoothed lines of a {@link SeriesReply} of the same steps. */
+export interface SmoothReply {
+  version: string;
+  series: Record<string, (number | null)[]>;
+}
+
 export interface Bucketed {
   /** Empty where `smooth`, `low` and `high` stand for it. */
   mean: (number | null)[];

@@ -75,52 +75,73 @@ export function bucketed(series: Series, grid: Grid, smoothing: number): Buckete
  * does not lag behind what it smooths, each corrected for its start (Kingma & Ba 2015, section 3). It is taken over every step;
  * then the middle of each bucket is kept. Values that are not numbers do not enter it.
  */
-function smoothed(series: Series, { from, to, width, count }: Grid, over: number): (number | null)[] {
+export function smoothed(series: Series, { from, to, width, count }: Grid, over: number): (number | null)[] {
   const end = series.indexFrom(to + 1);
-  // Where the mean is wanted, -1 for a bucket without steps.
-  const middles = Array.from({ length: count }, (_, bucket) => {
+  const means: (number | null)[] = new Array(count).fill(null);
+  // Where the mean is wanted: the middle of every bucket that has steps.
+  const buckets = new Int32Array(count);
+  const middles = new Int32Array(count);
+  let many = 0;
+  let right = series.indexFrom(from);
+  for (let bucket = 0; bucket < count; bucket++) {
     const first = from + bucket * width;
-    const [left, right] = [series.indexFrom(first), Math.min(end, series.indexFrom(first + width))];
-    return left < right ? Math.min(right - 1, series.indexFrom(first + Math.floor(width / 2))) : -1;
-  });
-  const wanted = middles.filter((middle) => middle >= 0);
-  const before = oneSided(series, 0, end, over, wanted);
-  const after = oneSided(series, end - 1, -1, over, wanted.toReversed()).reverse();
-  let next = 0;
-  return middles.map((middle) => {
-    if (middle < 0) return null;
-    const mean = (before[next]! + after[next]!) / 2;
-    next++;
-    return Number.isFinite(mean) ? short(mean) : null;
-  });
-}
-
-/** At each of the wanted places, in the order they are come to: the mean of its value and those passed before; else NaN. */
-function oneSided(
-  series: Series,
-  first: number,
-  end: number,
-  over: number,
-  wanted: readonly number[],
-): Float64Array {
+    const left = right;
+    right = Math.min(end, series.indexFrom(first + width));
+    if (left >= right) continue;
+    buckets[many] = bucket;
+    middles[many++] = Math.min(right - 1, series.indexFrom(first + Math.floor(width / 2)));
+  }
+  if (many === 0) return means;
+  const wanted = middles.subarray(0, many);
   const { values } = series.arrays;
-  const means = new Float64Array(wanted.length);
-  const share = 2 / (over + 1);
-  const stride = first <= end ? 1 : -1;
-  let [sum, weight, next] = [0, 0, 0];
-  for (let i = first; i !== end; i += stride) {
-    const value = values[i]!;
-    // Not so for NaN and the infinities; this loop runs over every step of every curve.
-    if (value - value === 0) {
-      sum += share * (value - sum);
-      weight += share * (1 - weight);
-    }
-    if (i === wanted[next]) means[next++] = sum / weight;
+  // Farther away a value weighs less than e to the -60.
+  const reach = 30 * over;
+  const [first, last] = [
+    Math.max(0, wanted[0]! - reach),
+    Math.min(series.length - 1, wanted[many - 1]! + reach),
+  ];
+  const before = oneSided(values, first, 1, wanted, over);
+  const after = oneSided(values, last, -1, wanted.toReversed(), over);
+  for (let i = 0; i < many; i++) {
+    const mean = (before[i]! + after[many - 1 - i]!) / 2;
+    if (Number.isFinite(mean)) means[buckets[i]!] = short(mean);
   }
   return means;
 }
 
-/** Six digits are more than a chart shows, and a third of the bytes. */
+/** At each of the wanted places, in the order they are come to from `first`: the mean of its value and those passed; else NaN. */
+function oneSided(
+  values: Float64Array,
+  first: number,
+  stride: 1 | -1,
+  wanted: Int32Array,
+  over: number,
+): Float64Array {
+  const means = new Float64Array(wanted.length);
+  const share = 2 / (over + 1);
+  const rest = 1 - share;
+  let sum = 0;
+  let weight = 0;
+  let at = first;
+  for (let next = 0; next < wanted.length; next++) {
+    for (const end = wanted[next]! + stride; at !== end; at += stride) {
+      const value = values[at]!;
+      // Not so for NaN and the infinities; this loop runs over every step of every curve.
+      if (value - value === 0) {
+        sum = sum * rest + share * value;
+        weight = weight * rest + share;
+      }
+    }
+    means[next] = sum / weight;
+  }
+  return means;
+}
+
+/** Six digits are more than a chart shows, and a third of the bytes. Dividing by whole powers of ten gives the nearest short number. */
 function short(value: number): number {
-  return Number(value.toPrecision(6));
+  const size = Math.abs(value);
+  if (!(size > 1e-280 && size < 1e280)) return value;
+  const power = Math.floor(Math.log10(size)) - 5;
+  const unit = 10 ** Math.abs(power);
+  return power < 0 ? Math.round(value * unit) / unit : Math.round(value / unit) * unit;
 }
