@@ -16,6 +16,7 @@ import { readConfig } from "../../packages/camelid/src/model/config.js";
 import { loadModel } from "../../packages/camelid/src/model/load.js";
 import { folderWeightsHash } from "../../packages/camelid/src/model/weights-hash.js";
 import { loadTokenizer } from "../../packages/camelid/src/tokenizer/tokenizer.js";
+import { tuluTemplate } from "../../packages/camelid/src/tokenizer/tulu-template.js";
 import { camelid, expectOneClearError } from "../cli/camelid.js";
 import { copyOf, familyModel } from "./family-models.js";
 
@@ -207,20 +208,21 @@ interface Tokenizer {
   model: { type: string; vocab: Record<string, number>; unk_token?: string };
 }
 
-test("a layout that llama.cpp would cut otherwise is refused: spaces in front of the first stretch only", async () => {
-  const model = await familyModel("llama-metaspace", at("metaspace"));
-  const { gguf } = await exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace") });
-  const { metadata } = readGguf(join(at("gguf-metaspace"), gguf!.file));
-  expect(metadata.get("tokenizer.ggml.add_space_prefix")).toBe(false);
-  // Tulu's layout begins with text, and goes on with text after every end of an answer.
-  const config = JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8"));
-  writeFileSync(
-    join(model, "tokenizer_config.json"),
-    JSON.stringify({ ...config, chat_template: undefined }),
-  );
-  await expect(
-    exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace-tulu") }),
-  ).rejects.toMatchObject({ code: "ERR_GGUF_TOKENIZER" });
+describe("spaces in front of the first stretch only", () => {
+  test("there are none after a BOS, and llama.cpp is told so", async () => {
+    const model = await familyModel("llama-metaspace", at("metaspace"));
+    const { gguf } = await exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace") });
+    const { metadata } = readGguf(join(at("gguf-metaspace"), gguf!.file));
+    expect(metadata.get("tokenizer.ggml.add_space_prefix")).toBe(false);
+  });
+
+  test("a template that leaves BOS out would be cut otherwise, and is refused", async () => {
+    const model = await familyModel("llama-metaspace", at("metaspace-no-bos"));
+    writeFileSync(join(model, "chat_template.jinja"), tuluTemplate({ addsBos: false }));
+    await expect(
+      exportModel({ model, to: "gguf", type: "f32", out: at("gguf-metaspace-no-bos") }),
+    ).rejects.toMatchObject({ code: "ERR_GGUF_TOKENIZER" });
+  });
 });
 
 describe("a check that fails", () => {

@@ -29,10 +29,6 @@ const BASE = {
   ...{ max_position_embeddings: 256, rms_norm_eps: 1e-5, initializer_range: 0.15 },
 };
 
-/** Writes the BOS itself, so that no stretch of text is the first. */
-const BRACKETS_TEMPLATE =
-  "{{ bos_token }}{% for message in messages %}{{ '[' + message['role'] + ']' + message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '[assistant]' }}{% endif %}";
-
 const VARIANTS = {
   llama: { config: { model_type: "llama" }, words: undefined },
   llama3: {
@@ -187,10 +183,7 @@ function sentencePiece(folder: string, metaspace: boolean): number {
     pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false },
   };
   writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(metaspace ? { ...json, ...newer } : json));
-  const config = {
-    ...{ bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>", add_bos_token: true },
-    ...(metaspace ? { chat_template: BRACKETS_TEMPLATE } : {}),
-  };
+  const config = { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>", add_bos_token: true };
   writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(config));
   return Object.keys(vocab).length;
 }

@@ -60,9 +60,9 @@ describe.each(Object.entries(TEMPLATES))("%s", (_name, load) => {
     const rows = randomConversations(1, 200, []);
     const rendered = await renderConversations(rows, tokenizer);
     for (const [index, row] of rows.entries()) {
-      const text = renderSegments(row.messages, tokenizer)
-        .map((segment) => segment.text)
-        .join("");
+      const segments = renderSegments(row.messages, tokenizer);
+      const text =
+        (segments[0]!.afterBos ? tokenizer.bosToken : "") + segments.map((each) => each.text).join("");
       const whole = (await library.encode(text, null, { addSpecialTokens: false })).getIds();
       const bos = tokenizer.addsBos && whole[0] !== tokenizer.bosTokenId ? [tokenizer.bosTokenId] : [];
       expect([...rendered[index]!.inputIds], JSON.stringify(text)).toEqual([...bos, ...whole]);

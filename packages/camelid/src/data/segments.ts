@@ -12,6 +12,8 @@ export interface RenderedSegment {
   readonly role: SegmentRole;
   /** The text of a special token, put there by the template. */
   readonly special?: boolean;
+  /** First of its row: the template has a BOS before it, which the tokenizer adds here. */
+  readonly afterBos?: boolean;
 }
 
 /** [start, end) in UTF-16 units. */

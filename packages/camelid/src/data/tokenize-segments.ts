@@ -136,20 +136,24 @@ function planRow(
   }
   const matches =
     options.specialTokensInContent === "parse" ? tokenizer.specials.find(text) : specialSegments;
-  return { pieces: cutPieces(text, matches, encoders, options.tokenVariant === "A"), spans };
+  // `apply_chat_template` writes BOS into the text, so nothing after it is the text's head; the tokenizers of 2023 were given the
+  // text without it.
+  const first = segments[0]?.afterBos === true && options.tokenVariant === "B" ? "inner" : "head";
+  return { pieces: cutPieces(text, matches, encoders, first, options.tokenVariant === "A"), spans };
 }
 
 function cutPieces(
   text: string,
   matches: readonly SpecialMatch[],
   encoders: Encoders,
+  first: keyof Encoders,
   swallowSpace: boolean,
 ): Piece[] {
   const pieces: Piece[] = [];
   let position = 0;
   const stretchUpTo = (end: number) => {
     if (end <= position) return;
-    const encoder = encoders[position === 0 ? "head" : "inner"];
+    const encoder = encoders[position === 0 ? first : "inner"];
     const stretch = text.slice(position, end);
     pieces.push({ start: position, end, special: undefined, text: stretch, encoder, encoded: undefined });
   };

@@ -13,7 +13,7 @@ import type { RenderedSegment } from "./segments.js";
  * `untrimmedPrompt`.
  *
  * @param templateBos the folder's own copy of this layout emits BOS. Where the tokenizer adds one anyway nothing is
- *   emitted here: the text then starts with a marker, which decides its dummy prefix under variant C.
+ *   emitted here, and the first marker notes it: whether it stands in the text decides about the dummy prefix.
  */
 export function tuluLayout(tokenizer: Tokenizer, templateBos: boolean): ChatLayout {
   const eos = tokenizer.eosToken;
@@ -32,8 +32,15 @@ export function tuluLayout(tokenizer: Tokenizer, templateBos: boolean): ChatLayo
       ? [{ text: tokenizer.bosToken, trained: false, role: "template", special: true }]
       : [];
 
-  const turn = (message: Message, text: string): RenderedSegment[] => {
-    const marker: RenderedSegment = { text: `<|${message.role}|>\n`, trained: false, role: "template" };
+  const afterBos = templateBos && tokenizer.addsBos;
+
+  const turn = (message: Message, text: string, index: number): RenderedSegment[] => {
+    const marker: RenderedSegment = {
+      text: `<|${message.role}|>\n`,
+      trained: false,
+      role: "template",
+      ...(index === 0 && afterBos ? { afterBos } : {}),
+    };
     if (message.role !== "assistant") {
       return [marker, { text, trained: false, role: message.role }, lineFeed(false)];
     }
@@ -47,14 +54,17 @@ export function tuluLayout(tokenizer: Tokenizer, templateBos: boolean): ChatLayo
 
   return {
     conversation(messages) {
-      const segments = [...start, ...messages.flatMap((message) => turn(message, strip(message.content)))];
+      const segments = [
+        ...start,
+        ...messages.flatMap((message, index) => turn(message, strip(message.content), index)),
+      ];
       segments.pop(); // the text as a whole is trimmed too: nothing stands after the last turn
       return segments;
     },
     prompt(messages, { untrimmedPrompt = false } = {}) {
       const content = (message: Message) =>
         untrimmedPrompt && message.role !== "assistant" ? message.content : strip(message.content);
-      const turns = messages.flatMap((message) => turn(message, content(message)));
+      const turns = messages.flatMap((message, index) => turn(message, content(message), index));
       return [...start, ...turns, { text: "<|assistant|>\n", trained: false, role: "template" }];
     },
   };
