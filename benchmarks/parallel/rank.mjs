@@ -1,9 +1,10 @@
-// rank.mjs: one process of a step that is always the same. Prints {tokensPerSecond, peakBytes}.
+// rank.mjs: one process of a step that is always the same. Prints {tokensPerSecond, secondsPerStep, peakBytes, tensorBytes, sent}.
 import {
   aloneInTheWorld,
   distributedAdamw,
   initModel,
   joinWorld,
+  loadModel,
   packRows,
   parseConfig,
   scaledNll,
@@ -11,16 +12,24 @@ import {
 import * as torch from "../../packages/torch/dist/index.js";
 import { peakBytes } from "../sft/peak.mjs";
 
-const { config, rows, seqLen, rowsPerPass, steps, shard, overlapped } = JSON.parse(process.argv[2]);
+// `folder` instead of `config`: a model folder, which ranks can load in parts.
+const work = JSON.parse(process.argv[2]);
+const { rows, seqLen, rowsPerPass, steps, shard, overlapped, warmUp = 2 } = work;
 torch.setNumThreads(1);
-const world = process.env.RANK === undefined ? aloneInTheWorld() : joinWorld();
+const sent = { messages: 0, bytes: 0 };
+const joined = process.env.RANK === undefined ? aloneInTheWorld() : joinWorld();
+const world = joined.group === undefined ? joined : { ...joined, group: counted(joined.group) };
 torch.manualSeed(0);
-const model = initModel(parseConfig(config), { dtype: "bfloat16", trainable: true });
+const kept = { dtype: "bfloat16", trainable: true };
+const model =
+  work.folder === undefined
+    ? initModel(parseConfig(work.config), kept)
+    : loadModel(work.folder, { ...kept, shardOver: shard === "parameters" ? world : undefined });
 const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, masterWeights: true, shard };
 const optimizer = distributedAdamw(model.namedParameters(), settings, world);
 
 const all = Array.from({ length: rows }, () =>
-  torch.tensorScope(() => torch.randint(0, config.vocab_size, [seqLen]).toArray()),
+  torch.tensorScope(() => torch.randint(0, model.config.vocabSize, [seqLen]).toArray()),
 );
 const mine = world.share(all, (row) => row.length);
 const passes = Array.from({ length: Math.ceil(mine.length / rowsPerPass) }, (_, i) =>
@@ -37,11 +46,28 @@ function pass(some) {
   });
 }
 
+/** Counts what goes through a group, but for words of a few bytes. */
+function counted(group) {
+  const count = (tensor) => {
+    if (tensor.sizeBytes <= 64) return tensor;
+    sent.messages++;
+    sent.bytes += tensor.sizeBytes;
+    return tensor;
+  };
+  return {
+    ...group,
+    allReduce: (tensor, ...rest) => group.allReduce(count(tensor), ...rest),
+    reduce: (tensor, ...rest) => group.reduce(count(tensor), ...rest),
+    broadcast: (tensor, ...rest) => group.broadcast(count(tensor), ...rest),
+  };
+}
+
 let started = 0;
-const warmUp = 2;
 for (let step = 0; step < warmUp + steps; step++) {
   if (step === warmUp) {
     world.exchange("ready");
+    torch.resetPeakMemory();
+    Object.assign(sent, { messages: 0, bytes: 0 });
     started = performance.now();
   }
   // A step begun with one pass more than comes sends everything at its end.
@@ -49,6 +75,11 @@ for (let step = 0; step < warmUp + steps; step++) {
   for (const some of passes) pass(some);
   optimizer.update(1e-4, 1).dispose();
 }
-const tokensPerSecond = (steps * rows * seqLen * 1000) / (performance.now() - started);
-console.log(JSON.stringify({ tokensPerSecond, peakBytes: peakBytes() }));
-world[Symbol.dispose]();
+const secondsPerStep = (performance.now() - started) / 1000 / steps;
+const tokensPerSecond = (rows * seqLen) / secondsPerStep;
+const tensorBytes = torch.memoryStats().peakBytes;
+const ofStep = { messages: sent.messages / steps, bytes: sent.bytes / steps };
+console.log(
+  JSON.stringify({ tokensPerSecond, secondsPerStep, peakBytes: peakBytes(), tensorBytes, sent: ofStep }),
+);
+joined[Symbol.dispose]();

@@ -1,8 +1,8 @@
 /** What a rank holds of gradients while a backward pass makes them and messages take them away. */
 import { type Bucket, bucketsOf, flatBytes } from "../parallel/buckets.js";
 import { UNDER_WAY } from "../parallel/gradient-sum.js";
-import type { Shard } from "./exchange.js";
-import type { PlannedParameter } from "./parameters.js";
+import type { Shard } from "../train/optim/distributed-adamw.js";
+import type { PlannedParameter, WeightBlocks } from "./parameters.js";
 
 export interface BackwardPoint {
   /** Bytes of gradients, and of messages made of them. */
@@ -37,6 +37,22 @@ export function heldInBackward(
       most = Math.max(most, held);
     }
     return { held: most, done: come / total };
+  });
+}
+
+/**
+ * With weights in parts: of each block's gradients a rank's own stay, and the rest goes while the block below is computed.
+ * @param own share of all projections that is the rank's
+ */
+export function heldInParts({ blocks, whole }: WeightBlocks, own: number, isFirst: boolean): BackwardPoint[] {
+  const bytes = (some: readonly PlannedParameter[]): number =>
+    some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const all = bytes(blocks.flat());
+  // Those of every rank's weights wait for the step's end; the head's is there from the start.
+  return blocks.map((_, i) => {
+    const done = (i + 1) / blocks.length;
+    const travelling = (i === 0 ? 1 : 2) * bytes(blocks[0]!);
+    return { held: bytes(whole) + (isFirst ? done : 1) * own * all + travelling, done };
   });
 }
 

@@ -2,20 +2,19 @@
 import type { ModelConfig } from "../model/model-config.js";
 import { bucketsOf, flatBytes, ownersOf } from "../parallel/buckets.js";
 import { UNDER_WAY } from "../parallel/gradient-sum.js";
-import type { Shard } from "./exchange.js";
-import { heldInBackward } from "./held-gradients.js";
+import type { Shard } from "../train/optim/distributed-adamw.js";
+import type { Trained } from "./exchange.js";
+import { type BackwardPoint, heldInBackward, heldInParts } from "./held-gradients.js";
 import { at, type MeasuredPass, type MeasuredUpdate } from "./measure.js";
-import { blocksOf, type PlannedParameter } from "./parameters.js";
+import type { PlannedParameter } from "./parameters.js";
 import { countAdapters, countParameters } from "./shapes.js";
 
-export interface PlannedRun {
+export interface PlannedRun extends Trained {
   config: ModelConfig;
   precision: "fp32" | "bf16" | "bf16-mixed";
   lora: { rank: number; targetModules: readonly string[] } | null;
   quantize: { doubleQuant: boolean } | null;
   optimizerInBackward: boolean;
-  /** What is trained, in the model's order. */
-  parameters: readonly PlannedParameter[];
   shard: Shard;
   ranks: number;
   /** Passes of a rank before an update, on average. */
@@ -46,7 +45,7 @@ const nf4Bytes = (doubleQuant: boolean): number =>
 export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUpdate): MemoryParts {
   const share = shareOfFullest(run);
   const size = run.precision === "fp32" ? 4 : 2;
-  const weights = weightBytes(run, size, share);
+  const weights = weightBytes(run, size);
   const optimizer = share.own * step.stateBytes;
   const counts = countParameters(run.config);
   // A projection in NF4 is unpacked while it is used.
@@ -56,8 +55,8 @@ export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUp
   const update = share.own * step.extraBytes;
   const headGradient = run.lora === null ? ((counts.total - counts.projections) / 2) * size : 0;
   const inPass = passPeaks(run, share, activations, ofLayers(1), headGradient);
-  const keptGradients = (run.shard === "none" ? share.trained : share.own) * size;
-  const inUpdate = run.optimizerInBackward ? 0 : Math.max(keptGradients + update, messageBytes(run, share));
+  const kept = run.shard === "none" ? share.trained : share.own;
+  const inUpdate = run.optimizerInBackward ? 0 : Math.max(kept * size + update, messageBytes(run, share));
   return {
     weights,
     gradients: run.optimizerInBackward ? 0 : inPass.gradients,
@@ -77,36 +76,44 @@ export interface Share {
 }
 
 /** What is trained, and the part of the rank that has the most. */
-export function shareOfFullest({
-  parameters,
-  shard,
-  ranks,
-}: Pick<PlannedRun, "parameters" | "shard" | "ranks">): Share {
-  const owners = ownersOf(parameters, ranks);
+export function shareOfFullest(run: Trained & { shard: Shard; ranks: number }): Share {
+  const { parameters, weights, isLora, shard, ranks } = run;
+  const dealt = shard === "parameters" && !isLora ? weights.all : parameters;
   const trained = parameters.reduce((sum, { numel }) => sum + numel, 0);
-  if (shard === "none" || ranks === 1) return { trained, own: trained, rank: 0, owners };
+  if (shard === "none" || ranks === 1) return { trained, own: trained, rank: 0, owners: new Map() };
+  return { trained, ...fullest(dealt, ranks) };
+}
+
+function fullest(dealt: readonly PlannedParameter[], ranks: number): Omit<Share, "trained"> {
+  const owners = ownersOf(dealt, ranks);
   const owned = new Float64Array(ranks);
   for (const [{ numel }, owner] of owners) owned[owner]! += numel;
   const own = owned.reduce((most, one) => Math.max(most, one), 0);
-  return { trained, own, rank: owned.indexOf(own), owners };
+  return { own, rank: owned.indexOf(own), owners };
 }
 
-function weightBytes(run: PlannedRun, size: number, { rank, owners }: Share): number {
-  const { config, lora, quantize } = run;
+/** Weights in parts: a rank's own, those that every rank has, and the rest of two blocks. */
+function weightBytes(run: PlannedRun, size: number): number {
+  const { config, lora, quantize, weights, ranks } = run;
   const counts = countParameters(config);
-  if (run.shard === "parameters" && run.ranks > 1) {
-    const { blocks, resident } = blocksOf(run.parameters);
-    const bytes = (some: readonly PlannedParameter[]): number =>
-      some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const own = bytes(blocks.flat().filter((parameter) => owners.get(parameter) === rank));
-    return own + bytes(resident) + Math.min(2, blocks.length) * bytes(blocks[0] ?? []);
+  const adapters = lora === null ? 0 : countAdapters(config, lora) * size;
+  if (isInParts(run)) {
+    const { rank, owners } = fullest(weights.all, ranks);
+    const own = weights.blocks.flat().filter((weight) => owners.get(weight) === rank);
+    const visiting = Math.min(2, weights.blocks.length) * bytesOf(weights.blocks[0] ?? []);
+    return bytesOf(own) + bytesOf(weights.whole) + visiting * (1 - 1 / ranks) + adapters;
   }
   const base =
     quantize === null
       ? counts.total * size
       : (counts.total - counts.projections) * size + counts.projections * nf4Bytes(quantize.doubleQuant);
-  return base + (lora === null ? 0 : countAdapters(config, lora) * size);
+  return base + adapters;
 }
+
+const isInParts = ({ shard, ranks }: PlannedRun): boolean => shard === "parameters" && ranks > 1;
+
+const bytesOf = (some: readonly PlannedParameter[]): number =>
+  some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /**
  * The peak of a step's passes. In the first all activations meet the head's gradient; then gradients come as activations go. Gradients
@@ -120,22 +127,32 @@ function passPeaks(
   headGradient: number,
 ): { gradients: number; peak: number } {
   if (run.optimizerInBackward) return { gradients: 0, peak: activations + headGradient };
-  const all = run.parameters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const eachPass = run.shard === "gradients" || run.shard === "parameters";
-  const sending = run.ranks > 1 ? share : undefined;
-  const kept = eachPass && sending !== undefined ? (share.own / share.trained) * all : all;
-  const before = run.rankBatches > 1 ? kept : 0;
-  const points = heldInBackward(run.parameters, run.shard, sending, before);
+  const points = backwardPoints(run, share);
   const held = points.map((point) => point.held);
   const meeting = points.map((point) => point.held + activations - point.done * (activations - ofOneLayer));
-  const start = before === 0 ? headGradient : before;
-  return { gradients: Math.max(...held), peak: Math.max(activations + start, ...meeting) };
+  return { gradients: Math.max(...held), peak: Math.max(activations + headGradient, ...meeting) };
+}
+
+function backwardPoints(run: PlannedRun, share: Share): BackwardPoint[] {
+  const { parameters, weights, isLora, shard, ranks, rankBatches } = run;
+  const isFirst = rankBatches <= 1;
+  // Adapters' gradients wait for the step's end where the weights below them are in parts.
+  if (isInParts(run)) {
+    if (!isLora) return heldInParts(weights, share.own / share.trained, isFirst);
+    return heldInBackward(parameters, "none", undefined, isFirst ? 0 : bytesOf(parameters));
+  }
+  const all = bytesOf(parameters);
+  const kept = shard === "gradients" && ranks > 1 ? (share.own / share.trained) * all : all;
+  const before = isFirst ? 0 : kept;
+  const points = heldInBackward(parameters, shard, ranks > 1 ? share : undefined, before);
+  return [{ held: before, done: 0 }, ...points];
 }
 
 /** Updated parameters under way to the other ranks; one that is a bucket of its own travels in its own memory. */
-function messageBytes({ shard, ranks, parameters }: PlannedRun, { owners }: Share): number {
-  if (shard === "none" || ranks === 1) return 0;
-  const copies = bucketsOf(parameters, owners)
+function messageBytes(run: PlannedRun, { owners }: Share): number {
+  if (run.shard === "none" || run.ranks === 1) return 0;
+  const sent = isInParts(run) && !run.isLora ? run.weights.whole : run.parameters;
+  const copies = bucketsOf(sent, owners)
     .filter(({ members }) => members.length > 1)
     .map(flatBytes);
   return (UNDER_WAY + 1) * Math.max(0, ...copies);

@@ -35,19 +35,30 @@ export function trainedParameters(
     .sort((a, b) => placeOf(a.name) - placeOf(b.name));
 }
 
-/** Those of each decoder layer, which are gathered and released together; and those that belong to none and stay. */
-export function blocksOf(parameters: readonly PlannedParameter[]): {
-  blocks: PlannedParameter[][];
-  resident: PlannedParameter[];
-} {
+/**
+ * Where weights are in parts: the projections of each layer, which are gathered and released together, and all others, which every
+ * rank has.
+ * @see `model/deal-weights.ts`
+ */
+export function blocksOf(config: ModelConfig, dtype: "float32" | "bfloat16"): WeightBlocks {
   const blocks = new Map<string, PlannedParameter[]>();
-  const resident: PlannedParameter[] = [];
-  for (const parameter of parameters) {
-    const layer = /^model\.layers\.\d+\./.exec(parameter.name)?.[0];
-    if (layer === undefined) resident.push(parameter);
-    else blocks.set(layer, [...(blocks.get(layer) ?? []), parameter]);
+  const whole: PlannedParameter[] = [];
+  const all = [...weightShapes(config)].map(([name, shape]) => sized(name, product(shape), dtype));
+  for (const weight of all) {
+    const layer = /^model\.layers\.\d+\..*_proj\.weight$/.test(weight.name)
+      ? weight.name.split(".", 3).join(".")
+      : undefined;
+    if (layer === undefined) whole.push(weight);
+    else blocks.set(layer, [...(blocks.get(layer) ?? []), weight]);
   }
-  return { blocks: [...blocks.values()], resident };
+  return { blocks: [...blocks.values()], whole, all };
+}
+
+export interface WeightBlocks {
+  blocks: readonly (readonly PlannedParameter[])[];
+  whole: readonly PlannedParameter[];
+  /** In the order in which they are dealt out. */
+  all: readonly PlannedParameter[];
 }
 
 /** Embedding, norms of all layers, projections of all layers, last norm, head. */

@@ -8,7 +8,7 @@ import { adamw } from "../train/optim/adamw.js";
 import { findHardware } from "./hardware.js";
 import { at, fit } from "./measure.js";
 import { planMemory } from "./memory.js";
-import { trainedParameters } from "./parameters.js";
+import { blocksOf, trainedParameters } from "./parameters.js";
 import { Planner, type PlanSettings } from "./plan.js";
 import { countAdapters, countParameters, publishedShape, shapeNames, shapeOfPreset } from "./shapes.js";
 
@@ -120,7 +120,8 @@ test("a 4-bit base of 70 billion parameters takes 38 GB, and adapters' states li
     {
       ...({ config, precision: "bf16", optimizerInBackward: false, lora } as const),
       ...({ quantize: { doubleQuant: true }, shard: "none", ranks: 1 } as const),
-      ...{ rankBatches: 2, fullestBatch: 4096, parameters: trainedParameters(config, lora, "bfloat16") },
+      ...{ rankBatches: 2, fullestBatch: 4096, weights: blocksOf(config, "bfloat16"), isLora: true },
+      parameters: trainedParameters(config, lora, "bfloat16"),
     },
     { bytes: nothing, ms: nothing },
     { stateBytes: 8, extraBytes: 0, msPerMillion: 1 },

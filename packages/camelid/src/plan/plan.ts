@@ -1,12 +1,13 @@
 /** Memory and time of a recipe before it runs, on any number of devices. */
 import { SettingsError } from "../errors.js";
 import type { ModelConfig } from "../model/model-config.js";
+import type { Shard } from "../train/optim/distributed-adamw.js";
 import { type RowLengths, type SplitSettings, type StepShape, stepShape } from "./batches.js";
-import { type Shard, type StepMessages, stepBytes, stepMessages } from "./exchange.js";
+import { countMessages, stepBytes, stepMessages, type Trained } from "./exchange.js";
 import type { Hardware } from "./hardware.js";
 import { type MeasuredPass, type MeasuredUpdate, measurePasses, measureUpdate } from "./measure.js";
 import { type MemoryParts, planMemory, shareOfFullest } from "./memory.js";
-import { type PlannedParameter, trainedParameters } from "./parameters.js";
+import { blocksOf, trainedParameters } from "./parameters.js";
 import { planTime, type StepTime, tokenFlops } from "./time.js";
 import { type StatedLinks, type Topology, topologyOf } from "./topology.js";
 
@@ -90,8 +91,8 @@ export class Planner {
     const topology = topologyOf(hardware, devices, links);
     const pass = this.#pass(settings);
     const update = this.#update(settings);
-    const parameters = this.#parameters(settings);
-    checkShard(settings, devices, parameters.length);
+    const trained = this.#trained(settings);
+    checkShard(settings, devices, trained.parameters.length);
     // The budget of a micro-batch of pairs holds two rows for each.
     const split = recipe === "dpo" ? { ...settings, maxSeqLen: 2 * settings.maxSeqLen } : settings;
     const { microBatchSize, gradAccumSteps, packing, shard } = settings;
@@ -101,9 +102,9 @@ export class Planner {
     const passes = Math.max(1, Math.round(shape.rankBatches));
     const method = JSON.stringify([settings.lora, settings.precision === "fp32"]);
     const messages = this.#once(["messages", devices, shard, passes, method], () =>
-      stepMessages(parameters, shard, devices, passes),
+      stepMessages(trained, shard, devices, passes),
     );
-    const run = { config, ...settings, ...shape, parameters, ranks: devices };
+    const run = { config, ...settings, ...shape, ...trained, ranks: devices };
     const memory = planMemory(run, pass, update);
     const step = planTime(
       {
@@ -152,13 +153,16 @@ export class Planner {
 
   /** How many parameters are trained: parts are whole ones. */
   parameterCount(settings: PlanSettings): number {
-    return this.#parameters(settings).length;
+    return this.#trained(settings).parameters.length;
   }
 
-  #parameters({ lora, precision }: PlanSettings): readonly PlannedParameter[] {
-    return this.#once(["parameters", JSON.stringify(lora), precision === "fp32"], () =>
-      trainedParameters(this.input.config, lora, dtypeOf(precision)),
-    );
+  #trained({ lora, precision }: PlanSettings): Trained {
+    const { config } = this.input;
+    return this.#once(["parameters", JSON.stringify(lora), precision === "fp32"], () => ({
+      parameters: trainedParameters(config, lora, dtypeOf(precision)),
+      weights: blocksOf(config, dtypeOf(precision)),
+      isLora: lora !== null,
+    }));
   }
 
   #pass({ precision, lora, activationCheckpointing, maxSeqLen }: PlanSettings): MeasuredPass {
@@ -198,7 +202,7 @@ export class Planner {
 
 /** Whether a recipe may be split so: what the trainer refuses, the plan does not promise. */
 export function shardProblem(
-  { shard, activationCheckpointing, optimizerInBackward, lora }: PlanSettings,
+  { shard, optimizerInBackward, quantize }: PlanSettings,
   devices: number,
   parameters: number,
 ): { what: string; fix: string } | undefined {
@@ -215,16 +219,10 @@ export function shardProblem(
       fix: "parts are whole parameters: use fewer devices, or shard none.",
     };
   }
-  if (shard === "parameters" && !activationCheckpointing) {
+  if (shard === "parameters" && quantize !== null) {
     return {
-      what: "weights in parts are released after each block, and gathered again when the block is computed again.",
-      fix: "add --set activationCheckpointing=true, or use shard gradients.",
-    };
-  }
-  if (shard === "parameters" && lora !== null) {
-    return {
-      what: "with adapters the frozen weights are not in parts.",
-      fix: "use shard none: there is little of an adapter to split; --set quantize.doubleQuant=true makes the base smaller.",
+      what: "4-bit weights are not dealt out to the ranks.",
+      fix: "use --set shard=gradients, or leave quantize out.",
     };
   }
   return undefined;
@@ -249,9 +247,6 @@ const methodOf = (
 });
 
 const dtypeOf = (precision: PlanSettings["precision"]) => (precision === "fp32" ? "float32" : "bfloat16");
-
-const countMessages = ({ sums, rounds, updates, fetches, passes }: StepMessages): number =>
-  rounds * sums.length + updates.length + 2 * passes * fetches.length;
 
 const totalOf = (lengths: readonly number[]): number => lengths.reduce((sum, length) => sum + length, 0);
 

@@ -103,9 +103,17 @@ export function alternatives(planner: Planner, devices: number): { name: string;
   return changes
     .filter(([, change]) => !(change.optimizer === "adamw-8bit" && hardware.name !== "this machine"))
     .map(([name, change]) => {
-      const shard = devices > 1 && change.lora === undefined ? ("gradients" as const) : ("none" as const);
-      return { name, plan: planner.plan(devices, { ...change, ...small, shard }, true) };
+      const plans = shardsOf(change, devices).map((shard) =>
+        planner.plan(devices, { ...change, ...small, shard }, true),
+      );
+      return { name, plan: plans.find(({ fits }) => fits) ?? plans.at(-1)! };
     });
+}
+
+/** What little there is to split of adapters stays whole; their frozen weights are in parts where they have to be. */
+function shardsOf({ lora, quantize }: Partial<PlanSettings>, devices: number): PlanSettings["shard"][] {
+  if (devices === 1 || (quantize ?? null) !== null) return ["none"];
+  return lora === undefined ? ["gradients", "parameters"] : ["none", "parameters"];
 }
 
 const EVERY_PROJECTION = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
