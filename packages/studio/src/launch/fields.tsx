@@ -1,4 +1,4 @@
-import type { FormKnob, LaunchCheck, LaunchChoices, RecipeForm } from "../api.ts";
+import type { FormKnob, LaunchCheck, LaunchChoices, RecipeForm, RowKind } from "../api.ts";
 
 interface FieldsProps {
   recipe: RecipeForm;
@@ -12,7 +12,13 @@ interface FieldsProps {
 }
 
 /** The first groups stand open; the others show what was changed in them. */
-const OPEN = new Set(["Model and data", "Batch and length", "Optimizer and schedule", "Adapters"]);
+const OPEN = new Set([
+  "Model and data",
+  "What to evaluate",
+  "Batch and length",
+  "Optimizer and schedule",
+  "Adapters",
+]);
 
 export function Fields(props: FieldsProps) {
   return (
@@ -112,10 +118,20 @@ function fallbackOf(
   return { value: knob.default, origin: "default" };
 }
 
+/** Rows that a recipe can train on; of an evaluation `data` is a folder of benchmarks. */
+const KINDS: Record<string, RowKind[]> = {
+  sft: ["conversations", "other"],
+  dpo: ["pairs", "other"],
+  reward: ["pairs", "other"],
+  kto: ["conversations", "pairs", "other"],
+  eval: [],
+};
+
 function suggestions(key: string, { choices, recipe }: FieldsProps): string[] {
   if (key === "model" || key === "teacher") return choices.models.map(({ path }) => path);
-  const kind = recipe.name === "dpo" ? "pairs" : "conversations";
-  if (key === "data")
-    return choices.data.filter((one) => one.kind === kind || one.kind === "other").map(({ path }) => path);
-  return key === "samplePrompts" || key === "evalData" ? choices.data.map(({ path }) => path) : [];
+  if (key === "samplePrompts" || key === "evalData") return choices.data.map(({ path }) => path);
+  const kinds = KINDS[recipe.name] ?? ["conversations", "pairs", "other"];
+  return key === "data"
+    ? choices.data.filter(({ kind }) => kinds.includes(kind)).map(({ path }) => path)
+    : [];
 }

@@ -13,9 +13,21 @@ import {
 } from "../api.ts";
 import { useLoad, useRested } from "../hooks.ts";
 import { Failure, Note, Page } from "../parts/blocks.tsx";
+import { CopyButton } from "../parts/copy-button.tsx";
 import { link, type Route, setQuery } from "../router.tsx";
 import { Fields } from "./fields.tsx";
+import { PlanPanel } from "./plan-panel.tsx";
+import { startValues, suggestedOut } from "./start-values.ts";
 import { Started } from "./started.tsx";
+
+/** For who does not know the short names; a recipe of the future is shown by its own. */
+const RECIPES: Record<string, string> = {
+  sft: "answers to learn",
+  dpo: "pairs, one answer preferred",
+  kto: "answers judged good or bad",
+  reward: "a model that scores answers",
+  eval: "benchmarks",
+};
 
 /** A form from the recipe's own schema: what the command line takes, with its help, defaults and errors. */
 export function LaunchView({
@@ -90,6 +102,18 @@ function Form(props: {
     return () => stop.abort();
   }, [rested]);
   const problems = check?.problems ?? [];
+  const choose = (next: RecipeForm) => {
+    setName(next.name);
+    setPreset(null);
+    setAttempted(false);
+    setQuery({ recipe: next.name });
+    // What the other recipe does not know would be an error without a field.
+    const known = new Set(next.groups.flatMap(({ knobs }) => knobs.map(({ key }) => key)));
+    const kept = Object.fromEntries(Object.entries(values).filter(([key]) => known.has(key)));
+    if (kept.out === suggestedOut(name, props)) kept.out = suggestedOut(next.name, props);
+    if (next.name === "eval" || name === "eval") delete kept.data; // benchmarks here, rows there
+    setValues(kept);
+  };
   const set = (key: string, value: string | undefined) => {
     const next = { ...values };
     if (value === undefined || value === "") delete next[key];
@@ -131,34 +155,32 @@ function Form(props: {
             Recipe
             <select
               value={recipe.name}
-              onChange={(event) => {
-                setName(event.currentTarget.value);
-                setPreset(null);
-                setQuery({ recipe: event.currentTarget.value });
-              }}
+              onChange={(event) => choose(recipes.find((one) => one.name === event.currentTarget.value)!)}
             >
               {recipes.map((one) => (
                 <option key={one.name} value={one.name}>
-                  {one.name}
+                  {RECIPES[one.name] === undefined ? one.name : `${one.name}: ${RECIPES[one.name]}`}
                 </option>
               ))}
             </select>
           </label>
-          <label>
-            Preset
-            <select value={preset ?? ""} onChange={(event) => setPreset(event.currentTarget.value || null)}>
-              <option value="">none</option>
-              {recipe.presets.map((one) => (
-                <option key={one.name} value={one.name}>
-                  {one.name}
-                </option>
-              ))}
-            </select>
-          </label>
+          {recipe.presets.length > 0 && (
+            <label>
+              Preset
+              <select value={preset ?? ""} onChange={(event) => setPreset(event.currentTarget.value || null)}>
+                <option value="">none</option>
+                {recipe.presets.map((one) => (
+                  <option key={one.name} value={one.name}>
+                    {one.name}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
         </div>
       )}
       {problems
-        .filter(({ key }) => key === null)
+        .filter(({ key }) => key === null || !hasField(recipe, key))
         .map(({ text, fix }) => (
           <Note key={text} tone="bad">
             {text}. {fix}
@@ -175,10 +197,14 @@ function Form(props: {
         onSet={set}
       />
       {failed && <Failure of={failed} />}
+      {recipe.plannable && resume === null && (
+        <PlanPanel request={request} disabled={values.model === undefined || problems.length > open.length} />
+      )}
       <div class="launch-bar">
         <pre class="command">{check?.command ?? ""}</pre>
+        <CopyButton text={check?.command ?? ""} name="Copy command" />
         <button type="button" class="main" disabled={check === undefined} onClick={() => void start()}>
-          {resume === null ? "Start training" : "Resume"}
+          {resume !== null ? "Resume" : recipe.name === "eval" ? "Start evaluation" : "Start training"}
         </button>
         <span class="soft" role="status">
           {shown.length > 0
@@ -192,24 +218,6 @@ function Form(props: {
   );
 }
 
-/** From the run that is copied, from the data that was chosen, and a free folder. */
-function startValues({
-  choices,
-  source,
-  route,
-  catalog,
-}: Parameters<typeof Form>[0]): Record<string, string> {
-  if (route.query.get("resume") !== null) return {};
-  const own = (source?.settings ?? []).filter(({ isDefault, key }) => !isDefault && key !== "out");
-  const values: Record<string, string> = Object.fromEntries(own.map(({ key, value }) => [key, value]));
-  const data = choices.data.find(({ id }) => id === route.query.get("data"))?.path;
-  if (data !== undefined) values.data = data;
-  const model = choices.models.find(({ id }) => id === route.query.get("model"))?.path;
-  if (model !== undefined) values.model = model;
-  const recipe = source?.summary.recipe ?? route.query.get("recipe") ?? "sft";
-  const taken = new Set(catalog.runs.map(({ id }) => id.split("/").at(-1)));
-  let n = 1;
-  while (taken.has(`${recipe}-${n}`)) n++;
-  values.out = `${choices.out}/${recipe}-${n}`;
-  return values;
+function hasField({ groups }: RecipeForm, key: string): boolean {
+  return groups.some(({ knobs }) => knobs.some((knob) => knob.key === key));
 }

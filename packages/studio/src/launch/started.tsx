@@ -10,7 +10,7 @@ export function Started({ first }: { first: LaunchState }) {
     get<LaunchState>(`launch/started/${first.id}`, {}, signal),
   );
   const now = value ?? first;
-  useEvery(500, reload, now.running && now.run === null);
+  useEvery(500, reload, now.running);
   const { run } = now;
   useEffect(() => {
     if (run !== null && now.running) location.hash = link("run", run);
@@ -18,7 +18,15 @@ export function Started({ first }: { first: LaunchState }) {
   const failed = !now.running && now.exitCode !== 0;
   return (
     <Page
-      title={now.running ? "Starting" : failed ? "It did not start" : "Done"}
+      title={
+        !now.running
+          ? failed
+            ? "It did not start"
+            : "Done"
+          : now.evaluation === null
+            ? "Starting"
+            : "Evaluating"
+      }
       lead={<code>{now.command}</code>}
     >
       {failed && <Note tone="bad">The program ended with code {now.exitCode}. What it said:</Note>}
@@ -29,6 +37,11 @@ export function Started({ first }: { first: LaunchState }) {
         {run !== null && (
           <a class="button main" href={link("run", run)}>
             Go to the run
+          </a>
+        )}
+        {now.evaluation !== null && (
+          <a class="button main" href={link("evals", now.evaluation)}>
+            Go to the evaluation
           </a>
         )}
       </div>

@@ -20,8 +20,11 @@ import { scoreLine } from "../eval/score-line.js";
 import { type EvalSettings, evalSettings } from "../eval/settings.js";
 import { recipeCommand } from "../recipe-command.js";
 
+/** Not for copying as those of `recipes/` are; the Studio makes a form of it as of them. */
+export const evalRecipe = { settings: evalSettings, presets: {}, run };
+
 export function command(): Command {
-  return recipeCommand("eval", { settings: evalSettings, presets: {}, run }).description(
+  return recipeCommand("eval", evalRecipe).description(
     "Evaluates a model, an endpoint or stored answers: metrics.json, one predictions file a task with every item's prompt, output, extraction and verdict, and report.html. Called again with the same --out it goes on where it was.",
   );
 }

@@ -34,11 +34,13 @@ async function serve(roots: string[], { port, open }: StudioFlags): Promise<void
   await new Promise((resolve) => interrupt.signal.addEventListener("abort", resolve));
 }
 
-/** Runs are started as a person would: with the program that is running now. */
+/** Runs are started as a person would: with the program that is running now. A mixture's sources are a file, and no form. */
 const launching = {
   program: [process.execPath, fileURLToPath(new URL("../main.js", import.meta.url))] as const,
-  recipes: builtRecipeNames().filter((name) => name !== "mix"),
-  load: (recipe: string) => loadBuiltRecipe(recipe),
+  recipes: [...builtRecipeNames().filter((name) => name !== "mix"), "eval"],
+  plannable: ["sft", "dpo"],
+  load: async (name: string) =>
+    name === "eval" ? (await import("./eval.js")).evalRecipe : await loadBuiltRecipe(name),
 };
 
 /** Best effort: on a machine without a desktop the address stands on the terminal. */

@@ -5,6 +5,8 @@ import type { RowKind } from "./common.js";
 export interface RecipeForm {
   name: string;
   resumable: boolean;
+  /** Its memory and time can be told before it runs. */
+  plannable: boolean;
   presets: { name: string; values: Record<string, string> }[];
   groups: { name: string; knobs: FormKnob[] }[];
 }
@@ -39,12 +41,21 @@ export interface LaunchCheck {
   command: string;
 }
 
+/** What `camelid plan` says of a form, or why it says nothing. */
+export interface PlanReply {
+  failed: boolean;
+  text: string;
+  command: string;
+}
+
 export interface LaunchState {
   id: string;
   command: string;
   out: string;
   /** Id of the run folder, once it is there. */
   run: string | null;
+  /** Id of the folder, where it holds an evaluation. */
+  evaluation: string | null;
   running: boolean;
   exitCode: number | null;
   log: string;

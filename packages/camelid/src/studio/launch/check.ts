@@ -15,8 +15,7 @@ export function checkLaunch(
   recipe: Recipe,
   resumed: string | undefined,
 ): LaunchCheck {
-  const words = commandWords(request, resumed);
-  const command = ["camelid", ...words].map(shellWord).join(" ");
+  const command = shellLine(commandWords(request, resumed));
   try {
     const { settings, origins } = resolveSettings(recipe.settings, layersOf(request, recipe, resumed), {
       command: request.recipe,
@@ -65,7 +64,11 @@ function layersOf({ preset, values }: LaunchRequest, recipe: Recipe, resumed: st
   return layers;
 }
 
-/** As a shell takes it. */
+/** `camelid` and these words, as a shell takes them. */
+export function shellLine(words: readonly string[]): string {
+  return ["camelid", ...words].map(shellWord).join(" ");
+}
+
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

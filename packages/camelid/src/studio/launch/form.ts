@@ -7,7 +7,8 @@ import { valueText } from "../../settings/print.js";
 import type { Recipe } from "../../settings/recipe.js";
 import type { FormKnob, RecipeForm } from "../api.js";
 
-export function recipeForm(name: string, recipe: Recipe): RecipeForm {
+/** @param plannable whether `camelid plan` knows the recipe */
+export function recipeForm(name: string, recipe: Recipe, plannable: boolean): RecipeForm {
   const shape = settingsShape(recipe.settings);
   const groups = [...byGroup(shape)].map(([group, knobs]) => ({
     name: group,
@@ -17,7 +18,7 @@ export function recipeForm(name: string, recipe: Recipe): RecipeForm {
     name: preset,
     values: Object.fromEntries([...leaves(make())].map(([key, value]) => [key, valueText(value)])),
   }));
-  return { name, resumable: recipe.resumable ?? false, presets, groups };
+  return { name, resumable: recipe.resumable ?? false, plannable, presets, groups };
 }
 
 function formKnob(

@@ -52,8 +52,8 @@ export class Launcher {
   }
 }
 
-/** @param run id of the run's folder; told once the process writes it: of a resumed run the folder was there before */
-export function launchState({ id, command, out, log, child }: Launch, run: string | null): LaunchState {
+/** @param folder its id; told once the process writes a run there: of a resumed one the folder was there before */
+export function launchState({ id, command, out, log, child }: Launch, folder: string | null): LaunchState {
   const { exitCode, signalCode } = child;
   const running = exitCode === null && signalCode === null && child.pid !== undefined;
   return {
@@ -61,13 +61,16 @@ export function launchState({ id, command, out, log, child }: Launch, run: strin
       id,
       command,
       out,
-      run: running && !isWriting(out, child.pid) ? null : existsSync(join(out, "settings.json")) ? run : null,
+      run: running && !isWriting(out, child.pid) ? null : holds(out, "settings.json") ? folder : null,
+      evaluation: holds(out, "metrics.json") ? folder : null,
     },
     running,
     exitCode,
     log: tail(log),
   };
 }
+
+const holds = (folder: string, name: string): boolean => existsSync(join(folder, name));
 
 function isWriting(run: string, pid: number | undefined): boolean {
   const holder = runHolder(run);

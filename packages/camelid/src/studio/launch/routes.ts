@@ -11,11 +11,14 @@ import { studioFolder } from "../preferences/vote-file.js";
 import { checkLaunch, commandWords } from "./check.js";
 import { recipeForm } from "./form.js";
 import { Launcher, launchState } from "./launcher.js";
+import { planLaunch } from "./plan.js";
 
 /** How runs are started: given by the command line, which alone knows its own program and recipes. */
 export interface Launching {
   readonly program: readonly [string, ...string[]];
   readonly recipes: readonly string[];
+  /** Those of them that `camelid plan` knows. */
+  readonly plannable: readonly string[];
   load(recipe: string): Promise<Recipe>;
 }
 
@@ -39,7 +42,11 @@ export function launchRoutes(studio: StudioContext, launching: Launching): Hono 
 
   routes.get("/recipes", async (context) => {
     return context.json(
-      await Promise.all(launching.recipes.map(async (name) => recipeForm(name, await launching.load(name)))),
+      await Promise.all(
+        launching.recipes.map(async (name) =>
+          recipeForm(name, await launching.load(name), launching.plannable.includes(name)),
+        ),
+      ),
     );
   });
 
@@ -60,6 +67,13 @@ export function launchRoutes(studio: StudioContext, launching: Launching): Hono 
   routes.post("/check", async (context) => {
     const request = Body.parse(await context.req.json());
     return context.json(checkLaunch(request, await load(request.recipe), resumed(request.resume)));
+  });
+
+  routes.post("/plan", async (context) => {
+    const request = Body.parse(await context.req.json());
+    if (!launching.plannable.includes(request.recipe))
+      throw new NotFound(`"${request.recipe}" cannot be planned.`);
+    return context.json(await planLaunch(launching.program, request, context.req.raw.signal));
   });
 
   routes.post("/start", async (context) => {
