@@ -56,7 +56,7 @@ import {
 } from "camelid";
 import { z } from "zod";
 
-export const presets = {};
+export { ktoPresets as presets } from "./presets/kto.js";
 export const resumable = true;
 export const parallel = true;
 

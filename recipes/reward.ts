@@ -46,7 +46,7 @@ import {
 } from "camelid";
 import { z } from "zod";
 
-export const presets = {};
+export { rewardPresets as presets } from "./presets/reward.js";
 export const resumable = true;
 export const parallel = true;
 
@@ -72,9 +72,10 @@ export async function run(settings: RewardRunSettings, context: RecipeContext): 
 
   // 2. Data: file -> pairs of conversations -> pairs of rows that begin with the same prompt tokens.
   const tokenizer = await loadTokenizer(start.modelFolder);
-  const data = await readPairRows(settings.data, tokenizer, settings);
+  const whole = { ...settings, whole: true }; // a score is read at a text's end: one that is cut has none
+  const data = await readPairRows(settings.data, tokenizer, whole);
   checkSameData(start, data.fingerprint);
-  const watch = await watchPairs(data, tokenizer, settings);
+  const watch = await watchPairs(data, tokenizer, whole);
   const watched = pairsToWatch(watch, settings.evalData); // judged before, during and after; not trained if held out
   const plan = planSteps(watch.trained.length, settings);
   const learningRate = learningRateSchedule({ ...settings, ...plan });

@@ -4,63 +4,27 @@
  */
 import type { Preset } from "camelid";
 import type { settings } from "../dpo.js";
+import { noQuestions, onCpu, smallAdapters, tuluRun } from "./shared.js";
 
 type DpoPreset = Preset<typeof settings>;
 
 /** Llama 2 7B, 13B and 70B on UltraFeedback: 32 pairs a step, all sizes alike. Betas and clipping as in its SFT. */
 export function tulu2Dpo(): DpoPreset {
   return {
-    onBad: "error",
-    preflight: true,
+    ...tuluRun(),
+    ...noQuestions(),
+    answerPrompts: 16,
     beta: 0.1,
     lossType: "dpo",
     targetMargin: 1,
     labelSmoothing: 0,
     reference: "stored",
     sharePrompts: true,
-    lora: null,
-    quantize: null,
     maxSeqLen: 8192,
-    microBatchSize: 1,
     gradAccumSteps: 32,
-    packing: true,
     epochs: 3,
-    maxSteps: null,
-    tokenVariant: "B",
-    specialTokensInContent: "text",
     learningRate: 5e-7,
-    schedule: "linear",
     warmupRatio: 0.1,
-    betas: [0.9, 0.95],
-    eps: 1e-8,
-    weightDecay: 0,
-    maxGradNorm: 1,
-    optimizer: "adamw",
-    optimizerInBackward: false,
-    shard: "none",
-    precision: "bf16-mixed",
-    device: "auto",
-    threads: null,
-    activationCheckpointing: true,
-    profile: false,
-    seed: 42,
-    evalData: null,
-    heldOutRows: null,
-    evalEverySteps: null,
-    samplePrompts: null,
-    answerPrompts: 16,
-    sampleEverySteps: null,
-    evalTasks: null,
-    evalTasksEverySteps: null,
-    evalTasksData: null,
-    evalTasksLimit: null,
-    evalTasksShots: null,
-    evalTasksProfile: "standard",
-    evalTasksOptions: null,
-    evalTasksJudges: null,
-    maxNewTokens: 128,
-    saveEverySteps: null,
-    keepCheckpoints: 2,
   };
 }
 
@@ -91,35 +55,14 @@ export function tulu3Dpo405b(): DpoPreset {
   return { ...tulu3Dpo70b(), gradAccumSteps: 256 };
 }
 
-/** Adapters on every projection, for one GPU. Their rates are an order of magnitude above those of full training. */
+/** Adapters on every projection, for one GPU. */
 export function dpoLora(): DpoPreset {
-  return {
-    ...tulu2Dpo(),
-    lora: {
-      rank: 16,
-      alpha: 32,
-      dropout: 0,
-      targetModules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-      rslora: false,
-    },
-    maxSeqLen: 2048,
-    epochs: 1,
-    learningRate: 1e-5,
-  };
+  return { ...tulu2Dpo(), lora: smallAdapters(), maxSeqLen: 2048, epochs: 1, learningRate: 1e-5 };
 }
 
 /** A few million parameters on a CPU. */
 export function tiny(): DpoPreset {
-  return {
-    ...tulu2Dpo(),
-    maxSeqLen: 512,
-    microBatchSize: 4,
-    gradAccumSteps: 4,
-    epochs: 1,
-    learningRate: 5e-5,
-    precision: "fp32",
-    activationCheckpointing: false,
-  };
+  return { ...tulu2Dpo(), ...onCpu(), microBatchSize: 4, epochs: 1, learningRate: 5e-5 };
 }
 
 export const dpoPresets = {

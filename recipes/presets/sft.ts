@@ -1,66 +1,29 @@
 /**
  * The supervised fine-tuning runs of Tulu 2 (Ivison et al. 2023, https://arxiv.org/abs/2311.10702, appendix B) and Tulu 3 (Lambert
- * et al. 2024, https://arxiv.org/abs/2411.15124, and its published commands), and small ones to start from. Betas and clipping are
- * not in the first paper; these are the defaults of the code that it names. tests/recipes/presets.test.ts holds every value
+ * et al. 2024, https://arxiv.org/abs/2411.15124, and its published commands), and small ones to start from. tests/recipes/presets.test.ts holds every value
  * against a table of its own.
  */
 import type { Preset } from "camelid";
 import type { settings } from "../sft.js";
+import { everyProjection, noQuestions, onCpu, tuluRun } from "./shared.js";
 
 type SftPreset = Preset<typeof settings>;
 
 /**
- * Llama 2 7B and 13B, CodeLlama 7B, 13B and 34B. 128 rows a step; the split is for one GPU. What CodeLlama has of its own comes with
+ * Llama 2 7B and 13B, CodeLlama 7B, 13B and 34B. 128 rows a step. What CodeLlama has of its own comes with
  * its folder: theta 1,000,000 (the JAX code of that time used 10,000 for every model), a vocabulary of 32,016 for 7B and 13B and of
  * 32,000 for 34B; the infilling markers among the 16 more are not trained on.
  */
 export function tulu2(): SftPreset {
   return {
-    onBad: "error",
-    preflight: true,
-    maxSeqLen: 8192,
-    microBatchSize: 1,
-    gradAccumSteps: 128,
-    packing: true,
-    epochs: 2,
-    maxSteps: null,
-    tokenVariant: "B",
-    specialTokensInContent: "text",
-    learningRate: 2e-5,
-    schedule: "linear",
-    warmupRatio: 0.03,
-    betas: [0.9, 0.95],
-    eps: 1e-8,
-    weightDecay: 0,
-    maxGradNorm: 1,
-    optimizer: "adamw",
-    optimizerInBackward: false,
-    shard: "none",
+    ...tuluRun(),
+    ...noQuestions(),
     lossReduction: "token-mean",
-    lora: null,
-    quantize: null,
-    precision: "bf16-mixed",
-    device: "auto",
-    threads: null,
-    activationCheckpointing: true,
-    profile: false,
-    seed: 42,
-    evalData: null,
-    heldOutRows: null,
-    evalEverySteps: null,
-    samplePrompts: null,
-    sampleEverySteps: null,
-    evalTasks: null,
-    evalTasksEverySteps: null,
-    evalTasksData: null,
-    evalTasksLimit: null,
-    evalTasksShots: null,
-    evalTasksProfile: "standard",
-    evalTasksOptions: null,
-    evalTasksJudges: null,
-    maxNewTokens: 128,
-    saveEverySteps: null,
-    keepCheckpoints: 2,
+    maxSeqLen: 8192,
+    gradAccumSteps: 128,
+    epochs: 2,
+    learningRate: 2e-5,
+    warmupRatio: 0.03,
   };
 }
 
@@ -92,7 +55,9 @@ export function tulu3Sft70b(): SftPreset {
 /**
  * QLoRA at 7B, 13B and 70B: adapters of rank 64 on a base in 4 bits, shorter rows, more epochs. Betas and clipping are those of
  * the PyTorch code that these runs used. It took the mean of each row's mean; `lossReduction: "microbatch-mean"` with
- * `packing: false` does the same.
+ * `packing: false` does the same. The tokenizers published with these adapters are of the "legacy: false" kind, which puts no space
+ * before what follows a special token: `tokenVariant: "C"` gives their ids. The variants differ after the first answer of a
+ * conversation; B, which is used here, is what `tokenizer.json` says and what a model is asked in.
  */
 export function tulu2Qlora(): SftPreset {
   return {
@@ -101,7 +66,7 @@ export function tulu2Qlora(): SftPreset {
       rank: 64,
       alpha: 16,
       dropout: 0.1,
-      targetModules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+      targetModules: everyProjection,
       rslora: false,
     },
     quantize: { type: "nf4", doubleQuant: true, throughFp16: true },
@@ -115,16 +80,7 @@ export function tulu2Qlora(): SftPreset {
 
 /** A few million parameters on a CPU: short rows, a rate that small models like. */
 export function tiny(): SftPreset {
-  return {
-    ...tulu2(),
-    maxSeqLen: 512,
-    microBatchSize: 8,
-    gradAccumSteps: 4,
-    learningRate: 1e-3,
-    betas: [0.9, 0.99],
-    precision: "fp32",
-    activationCheckpointing: false,
-  };
+  return { ...tulu2(), ...onCpu(), microBatchSize: 8, learningRate: 1e-3, betas: [0.9, 0.99] };
 }
 
 export const sftPresets = {

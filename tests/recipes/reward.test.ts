@@ -200,6 +200,19 @@ describe("what cannot be is refused", () => {
     await expect(train({ quantize: nf4 })).rejects.toThrow(/only adapters on them/);
   });
 
+  test("a pair with a text longer than the limit: it would be judged without its end", async () => {
+    const { pairs } = await readPairRows(data, await loadTokenizer(tiny.model), { onBad: "error" });
+    const longest = pairs.map((pair) => Math.max(pair.chosen.inputIds.length, pair.rejected.inputIds.length));
+    const maxSeqLen = longest.sort((a, b) => a - b)[longest.length / 2]!;
+    await expect(train({ maxSeqLen })).rejects.toMatchObject({
+      code: "ERR_PAIR_CUT",
+      message: expect.stringMatching(/takes too much of \d+ pairs/),
+      where: expect.stringMatching(/line \d+: a text of the pair is longer than \d+ tokens/),
+    });
+    const { record } = await train({ maxSeqLen, onBad: "skip", maxSteps: 1 });
+    expect(record.steps).toHaveLength(1);
+  });
+
   test("conversations to judge", async () => {
     await expect(train({ evalData: tiny.data })).rejects.toThrow(/conversations, not pairs/);
   });

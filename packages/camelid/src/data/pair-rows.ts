@@ -48,18 +48,20 @@ export interface PairAccount {
 
 export interface PairRowsOptions extends RenderOptions {
   onBad: "error" | "skip";
+  /** A pair with a side longer than `maxSeqLen` is not usable at all. */
+  whole?: boolean;
 }
 
 /**
  * Sides longer than `maxSeqLen` are cut on the right. A pair is not usable when that takes a whole answer, or leaves the two
- * sides equal.
+ * sides equal; with `whole`, when it takes anything.
  * @throws {DataError} as `readPreferences`; `ERR_PAIR_CUT` listing every pair of which too little would be left,
  *   `ERR_PAIR_PROMPT` when the template renders the prompt differently before the two answers
  */
 export async function readPairRows(
   file: string,
   tokenizer: Tokenizer,
-  { onBad, maxSeqLen = Number.POSITIVE_INFINITY, ...options }: PairRowsOptions,
+  { onBad, maxSeqLen = Number.POSITIVE_INFINITY, whole: wholeOnly = false, ...options }: PairRowsOptions,
 ): Promise<PairRows> {
   const { rows, skipped } = await readPreferences(file, { onBad });
   const sides = rows.flatMap(({ dataset, id, origin, chosen, rejected }) => [
@@ -74,7 +76,7 @@ export async function readPairRows(
   const kept: number[] = [];
   rows.forEach((row, i) => {
     const whole = pairSides(row, rendered[2 * i]!, rendered[2 * i + 1]!);
-    const pair = cutPair(whole, maxSeqLen);
+    const pair = cutPair(whole, maxSeqLen, wholeOnly);
     if (pair instanceof DataError) {
       lost.push(pair);
       return;
@@ -136,7 +138,7 @@ export function lastAnswerOnly({ dataset, id, inputIds, labels }: RenderedRow, s
   return { dataset, id, inputIds, labels: labels.map((label, at) => (at < start ? IGNORE_INDEX : label)) };
 }
 
-function cutPair({ where, ...pair }: Joined, maxSeqLen: number): PairRow | DataError {
+function cutPair({ where, ...pair }: Joined, maxSeqLen: number, wholeOnly: boolean): PairRow | DataError {
   if (longest(pair) <= maxSeqLen) return pair;
   const [chosen, rejected] = [pair.chosen, pair.rejected].map((side) => ({
     ...side,
@@ -145,11 +147,13 @@ function cutPair({ where, ...pair }: Joined, maxSeqLen: number): PairRow | DataE
   })) as [TokenRow, TokenRow];
   const lost = [chosen, rejected].some((side) => trainedTokens(side) === 0);
   const same = chosen.inputIds.join() === rejected.inputIds.join();
-  if (!lost && !same) return { ...pair, chosen, rejected };
+  if (!lost && !same && !wholeOnly) return { ...pair, chosen, rejected };
   const tokens = `prompt ${pair.promptTokens}, chosen ${pair.chosen.inputIds.length}, rejected ${pair.rejected.inputIds.length} tokens`;
   return new DataError(
     "ERR_PAIR_CUT",
-    `cut to ${maxSeqLen} tokens, ${lost ? "an answer is lost" : "the two sides are the same"} (${tokens}).`,
+    wholeOnly
+      ? `a text of the pair is longer than ${maxSeqLen} tokens (${tokens}).`
+      : `cut to ${maxSeqLen} tokens, ${lost ? "an answer is lost" : "the two sides are the same"} (${tokens}).`,
     { where, fix: CUT_FIX },
   );
 }
