@@ -140,19 +140,20 @@ describe("when something is wrong, every rank ends with the cause", () => {
       const other = join(root, "other-model");
       cpSync(tiny.model, other, { recursive: true });
       using model = loadModel(tiny.model, { trainable: true });
-      torch.noGrad(() => model.headWeight.select(0, 0).mul_(1 + 2 ** -20));
+      const weight = model.namedParameters().get("model.layers.1.self_attn.k_proj.weight")!;
+      torch.noGrad(() => weight.select(0, 0).mul_(1 + 2 ** -20));
       saveModel(model, other);
       return line.map((word) => (word === tiny.model ? other : word));
     },
   };
   test.each([
-    ["data", "none"],
-    ["settings", "none"],
-    ["weights", "none"],
-    ["weights", "parameters"],
-  ])("ranks with different %s say so before the first step (shard %s)", async (what, shard) => {
+    ["data", []],
+    ["settings", []],
+    ["weights", ["--shard", "parameters"]],
+    ["weights", ["--lora-rank", "4"]],
+  ])("ranks with different %s say so before the first step (%j)", async (what, flags) => {
     const port = await freePort();
-    const line = words(join(root, `different ${what} ${shard}`), "--shard", shard);
+    const line = words(join(root, `different ${what} ${flags[0]}`), ...flags);
     const changed = different[what]!(line);
     const ends = await Promise.all([rank(0, 2, port, line).ended, rank(1, 2, port, changed).ended]);
     for (const { code, err } of ends) {

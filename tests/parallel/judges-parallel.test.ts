@@ -54,7 +54,8 @@ test.each([
   ["reward", "margin", ["--center-rewards", "0.01"]],
 ])("%s", async (recipe, moves, flags) => {
   const alone = await trained(recipe, `${recipe} 1`, ...flags);
-  const together = await trained(recipe, `${recipe} 2`, "--nproc", "2", ...flags);
+  const inParts = ["--nproc", "2", "--shard", "parameters"];
+  const together = await trained(recipe, `${recipe} 2`, ...inParts, ...flags);
   expect(together.steps).toHaveLength(4);
   expect(alone.steps.some(({ metrics }) => Math.abs(metrics![moves]!) > 0.001)).toBe(true);
   alone.steps.forEach((step, i) => {

@@ -4,7 +4,7 @@ import { checkVocabulary } from "../model/check-vocabulary.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
 import { loadRewardModel, type RewardModel } from "../model/reward-model.js";
-import { weightsHash } from "../model/weights-hash.js";
+import { folderSampleHash, weightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
 import { aloneInTheWorld, type World } from "../parallel/world.js";
@@ -101,13 +101,13 @@ function readied<Model extends Disposable>(
 }
 
 /**
- * Before the first step of several ranks: they sum gradients, so settings, rows and weights have to be the same on all. (A weight
- * that lies on one rank alone is the same for all.)
+ * Before the first step of several ranks: they sum gradients, so settings, rows and weights have to be the same on all. The
+ * model's folder is compared by a sample: of frozen weights, and of those that lie on one rank alone, nothing else would tell.
  * @param parameters what is trained
  * @throws {TrainingError} `ERR_RANKS_DIFFER`
  */
 export function checkRanksAgree(
-  { settings, world }: Pick<TrainingSetup, "settings" | "world">,
+  { settings, world, start }: Pick<TrainingSetup, "settings" | "world" | "start">,
   data: { fingerprint: { sha256: string } },
   parameters: ReadonlyMap<string, Tensor>,
 ): void {
@@ -115,6 +115,7 @@ export function checkRanksAgree(
   world.checkSame(() => ({
     settings: JSON.stringify(settings),
     data: data.fingerprint.sha256,
+    model: folderSampleHash(start.modelFolder),
     weights: weightsHash(everywhere),
   }));
 }
