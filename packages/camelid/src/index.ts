@@ -156,7 +156,7 @@ export { type PairScores, type RewardSettings, rewardLoss } from "./train/losses
 export { sftLoss } from "./train/losses/sft.js";
 export { type Machine, prepareMachine } from "./train/machine.js";
 export { type Adamw, type AdamwSettings, adamw } from "./train/optim/adamw.js";
-export { clipGradNorm } from "./train/optim/clip.js";
+export { clipFactor, gradientNorm } from "./train/optim/clip.js";
 export { distributedAdamw, type Shard } from "./train/optim/distributed-adamw.js";
 export { learningRateSchedule, type Schedule, type ScheduleSettings } from "./train/optim/schedules.js";
 export { UpdateMonitor } from "./train/optim/update-monitor.js";

@@ -5,10 +5,7 @@
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
-/**
- * Logits of this many bytes exist at once. Every chunk's share of the head's gradient is added into fp32 sums as large as two
- * copies of the head, so the fewer the better.
- */
+/** Logits of this many bytes exist at once, or of as many as the sums take that a second chunk would need. */
 const CHUNK_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -92,7 +89,7 @@ export function scaledNll(hidden: Tensor, weight: Tensor, labels: Tensor, scale:
 /** Runs `body` on stretches of tokens, frees what each made, and joins the results. */
 function overChunks(hidden: Tensor, weight: Tensor, body: (start: number, length: number) => Tensor): Tensor {
   const tokens = hidden.shape[0]!;
-  const size = chunkTokens(weight);
+  const size = chunkTokens(tokens, weight);
   const parts: Tensor[] = [];
   for (let start = 0; start < tokens; start += size) {
     parts.push(torch.tensorScope(() => body(start, Math.min(size, tokens - start))));
@@ -100,10 +97,16 @@ function overChunks(hidden: Tensor, weight: Tensor, body: (start: number, length
   return parts.length === 1 ? parts[0]! : torch.cat(parts);
 }
 
-/** Elsewhere than on a CPU logits are widened to fp32 on the way. */
-function chunkTokens(weight: Tensor): number {
+/**
+ * Tokens whose logits exist at once. The shares of several chunks in a trained head's gradient are added up in fp32: where
+ * logits of all tokens are no larger than these sums, they go in one chunk.
+ */
+function chunkTokens(tokens: number, weight: Tensor): number {
+  // Elsewhere than on a CPU logits are widened to fp32 on the way.
   const bytes = weight.device === "cpu" ? torch.elementSize(weight.dtype) : 4;
-  return Math.max(1, Math.floor(CHUNK_BYTES / bytes / weight.shape[0]!));
+  const chunk = Math.max(1, Math.floor(CHUNK_BYTES / bytes / weight.shape[0]!));
+  const sums = weight.requiresGrad ? Math.floor((4 * weight.shape[1]!) / bytes) : 0;
+  return tokens <= chunk + sums ? Math.max(1, tokens) : chunk;
 }
 
 /** [n, hidden] -> [n, vocab] */
@@ -125,7 +128,7 @@ class HeadGradient {
     this.#hidden = hidden.detach();
     this.#weight = weight.detach();
     this.#gradHidden = hidden.requiresGrad ? torch.emptyLike(this.#hidden) : undefined;
-    const isOneChunk = hidden.shape[0]! <= chunkTokens(weight);
+    const isOneChunk = hidden.shape[0]! <= chunkTokens(hidden.shape[0]!, weight);
     this.#gradWeight = weight.requiresGrad
       ? torch.emptyLike(this.#weight, { dtype: isOneChunk ? weight.dtype : "float32" })
       : undefined;

@@ -178,6 +178,8 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   dynamicQuantize camelid::dynamic_quantize 8-bit codes of values less offset, and the largest magnitude of each block
   dynamicDequantize camelid::dynamic_dequantize values of such codes, plus offset
   dynamicMap   camelid::dynamic_map         the 256 values of the 8-bit code
+  adamw_       camelid::adamw               one AdamW step on lists of tensors on the CPU, in place: gradients times clip, rounded copies of fp32 weights (native/adamw.cc)
+  gradientNorm camelid::gradient_norm       2-norm of all tensors of a list together, fp32 on the CPU
   adamw8bit_   camelid::adamw_8bit          one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc)
   foreachNorm  _foreach_norm.Scalar         norm of each tensor of a list
   foreachMul_  _foreach_mul_.Tensor         each tensor of a list times one scalar tensor, in place

@@ -237,17 +237,27 @@ export function dynamicMap(signed: boolean): Tensor {
   return wrap(native.call(182, signed));
 }
 
+/** one AdamW step on lists of tensors on the CPU, in place: gradients times clip, rounded copies of fp32 weights (native/adamw.cc). `camelid::adamw` */
+export function adamw_(weights: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], rounded: readonly Tensor[], steps: readonly Tensor[], clip: Tensor | null | undefined, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number): void {
+  return native.call(183, handlesOf(weights), handlesOf(gradients), handlesOf(expAvgs), handlesOf(expAvgSqs), handlesOf(rounded), handlesOf(steps), clip?.handle, lr, beta1, beta2, weightDecay, eps) as void;
+}
+
+/** 2-norm of all tensors of a list together, fp32 on the CPU. `camelid::gradient_norm` */
+export function gradientNorm(gradients: readonly Tensor[]): Tensor {
+  return wrap(native.call(184, handlesOf(gradients)));
+}
+
 /** one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc). `camelid::adamw_8bit` */
 export function adamw8bit_(weight: Tensor, grad: Tensor, expAvg: Tensor, expAvgScales: Tensor, expAvgSq: Tensor, expAvgSqScales: Tensor, step: number, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number): void {
-  return native.call(183, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step, lr, beta1, beta2, weightDecay, eps) as void;
+  return native.call(185, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step, lr, beta1, beta2, weightDecay, eps) as void;
 }
 
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(184, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(186, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(185, handlesOf(self), other.handle) as void;
+  return native.call(187, handlesOf(self), other.handle) as void;
 }

@@ -185,6 +185,8 @@ export const OPERATORS: readonly string[] = [
   "camelid::dynamic_quantize",
   "camelid::dynamic_dequantize",
   "camelid::dynamic_map",
+  "camelid::adamw",
+  "camelid::gradient_norm",
   "camelid::adamw_8bit",
   "aten::_foreach_norm.Scalar",
   "aten::_foreach_mul_.Tensor",

@@ -5,7 +5,7 @@
 import type { DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { SettingsError, TrainingError } from "../../errors.js";
-import { clipGradNorm } from "./clip.js";
+import { clipFactor, gradientNorm } from "./clip.js";
 import { type MomentSlot, newMoments, stepMoments } from "./moments.js";
 
 export interface AdamwSettings {
@@ -81,16 +81,13 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
   const { betas, eps, weightDecay, optimizerInBackward = false } = settings;
   let steps = 0;
 
-  const updateSlots = (active: readonly Slot[], learningRate: number, norm: Tensor): void => {
+  const updateSlots = (active: readonly Slot[], learningRate: number, norm: Tensor, clip?: Tensor): void => {
     const isBroken = norm.isfinite().logicalNot().to({ dtype: "float32" });
     for (const { step } of active) step.add_(1);
     for (const decays of [true, false]) {
       const group = active.filter(({ decay }) => decay === decays);
-      stepMoments(group, { isBroken, learningRate, betas, eps, weightDecay: decays ? weightDecay : 0 });
+      stepMoments(group, { clip, isBroken, learningRate, betas, eps, weightDecay: decays ? weightDecay : 0 });
     }
-    torch.noGrad(() => {
-      for (const { parameter, weight } of active) if (weight !== parameter) parameter.copy_(weight);
-    });
     for (const { parameter } of active) parameter.grad = undefined;
   };
   const inBackward = optimizerInBackward ? new BackwardUpdates(slots, updateSlots) : undefined;
@@ -108,8 +105,9 @@ export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSe
       return torch.tensorScope(() => {
         const active = slots.filter(({ parameter }) => parameter.grad !== undefined);
         const gradients = active.map(({ parameter }) => parameter.grad!);
-        const norm = torch.span("clip", () => clipGradNorm(gradients, maxGradNorm, settings.sumSquares));
-        torch.span("optimizer", () => updateSlots(active, learningRate, norm));
+        const norm = torch.span("clip", () => gradientNorm(gradients, settings.sumSquares));
+        const clip = maxGradNorm === null ? undefined : clipFactor(norm, maxGradNorm);
+        torch.span("optimizer", () => updateSlots(active, learningRate, norm, clip));
         return norm;
       });
     },
@@ -201,9 +199,9 @@ class BackwardUpdates implements Disposable {
         if (rate === undefined) return; // somebody looks at gradients between two steps
         if (this.#done.has(slot)) throw secondPass(slot.name);
         this.#done.add(slot);
-        const [norm] = torch.foreachNorm([slot.parameter.grad!], 2, "float32");
-        this.#norms.select(0, place).copy_(norm!);
-        torch.span("optimizer", () => update([slot], rate, norm!));
+        const norm = gradientNorm([slot.parameter.grad!]);
+        this.#norms.select(0, place).copy_(norm);
+        torch.span("optimizer", () => update([slot], rate, norm));
       });
     }
   }

@@ -7,6 +7,8 @@ import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 
 export interface AdamwStep {
+  /** Scalar fp32 that gradients are multiplied by, when they are clipped. */
+  clip: Tensor | undefined;
   /** Scalar fp32: 1 where the gradients are not finite, and nothing is to change. */
   isBroken: Tensor;
   learningRate: number;
@@ -56,27 +58,63 @@ export interface MomentSlot {
   step: Tensor;
 }
 
-/** One AdamW step. Parameters with fp32 moments go through one kernel together. */
+/** One AdamW step; parameters become rounded copies of their masters. What can goes through one kernel together. */
 export function stepMoments(slots: readonly MomentSlot[], step: AdamwStep): void {
   torch.noGrad(() => {
     using _ = torch.tensorScope();
-    step32(
-      slots.filter(({ moments }) => moments.bits === 32),
-      step,
-    );
-    const blockwise = slots.filter(({ moments }) => moments.bits === 8);
-    if (blockwise.length === 0 || step.isBroken.item() !== 0) return;
-    for (const slot of blockwise) step8(slot, step);
+    const of = (bits: 8 | 32): MomentSlot[] => slots.filter(({ moments }) => moments.bits === bits);
+    if (slots.every(({ weight }) => weight.device === "cpu")) {
+      if (step.isBroken.item() !== 0) return;
+      const whole = of(32);
+      for (const group of [whole.filter(hasMaster), whole.filter((slot) => !hasMaster(slot))])
+        if (group.length > 0) stepOnCpu(group, step);
+      stepBlockwise(of(8), step);
+    } else stepElsewhere(slots, step);
   });
 }
 
-function step32(slots: readonly MomentSlot[], options: AdamwStep): void {
+const hasMaster = ({ parameter, weight }: MomentSlot): boolean => parameter !== weight;
+
+/** Everything in one pass: clipped, updated, rounded. */
+function stepOnCpu(slots: readonly MomentSlot[], options: AdamwStep): void {
+  const { learningRate, betas, eps, weightDecay, clip } = options;
+  torch.adamw_(
+    slots.map(({ weight }) => weight),
+    slots.map(({ parameter }) => parameter.grad!),
+    slots.map(({ moments }) => moments.tensors.get("exp_avg")!),
+    slots.map(({ moments }) => moments.tensors.get("exp_avg_sq")!),
+    hasMaster(slots[0]!) ? slots.map(({ parameter }) => parameter) : [],
+    slots.map(({ step }) => step),
+    clip,
+    learningRate,
+    ...betas,
+    weightDecay,
+    eps,
+  );
+}
+
+function stepBlockwise(slots: readonly MomentSlot[], step: AdamwStep): void {
   if (slots.length === 0) return;
-  const { learningRate, betas, eps, weightDecay, isBroken } = options;
+  if (step.clip !== undefined)
+    torch.foreachMul_(
+      slots.map(({ parameter }) => parameter.grad!),
+      step.clip,
+    );
+  for (const slot of slots) {
+    step8(slot, step);
+    if (hasMaster(slot)) slot.parameter.copy_(slot.weight);
+  }
+}
+
+function stepElsewhere(slots: readonly MomentSlot[], options: AdamwStep): void {
+  if (slots.length === 0) return;
+  const { learningRate, betas, eps, weightDecay, isBroken, clip } = options;
+  const gradients = slots.map(({ parameter }) => parameter.grad!);
+  if (clip !== undefined) torch.foreachMul_(gradients, clip);
   torch.fusedAdamw_(
     slots.map(({ weight }) => weight),
     // The kernel wants gradients of the weight's dtype.
-    slots.map(({ parameter, weight }) => parameter.grad!.to({ dtype: weight.dtype })),
+    slots.map(({ weight }, i) => gradients[i]!.to({ dtype: weight.dtype })),
     slots.map(({ moments }) => moments.tensors.get("exp_avg")!),
     slots.map(({ moments }) => moments.tensors.get("exp_avg_sq")!),
     [],
@@ -92,6 +130,7 @@ function step32(slots: readonly MomentSlot[], options: AdamwStep): void {
       foundInf: isBroken,
     },
   );
+  for (const slot of slots) if (hasMaster(slot)) slot.parameter.copy_(slot.weight);
 }
 
 function step8({ parameter, weight, moments, step }: MomentSlot, { learningRate, ...rest }: AdamwStep): void {
