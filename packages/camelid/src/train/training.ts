@@ -131,7 +131,8 @@ export class Training implements Disposable {
       {
         using step = this.#newStep();
         yield step;
-        this.#profiler?.end(this.#step, step.tokens, this.#progress);
+        const { tokens } = step;
+        this.#profiler?.end(this.#step, tokens, this.#progress);
       }
       await this.#look(observe);
       stopping = isAsked();
