@@ -1,4 +1,5 @@
-// rank.mjs: one process of a step that is always the same. Prints {tokensPerSecond, secondsPerStep, peakBytes, tensorBytes, sent}.
+// rank.mjs: one process of a step that is always the same. Prints {tokensPerSecond, secondsPerStep, peakBytes, tensorBytes, sent, loopback}.
+import { existsSync, readFileSync } from "node:fs";
 import {
   aloneInTheWorld,
   distributedAdamw,
@@ -62,12 +63,21 @@ function counted(group) {
   };
 }
 
+/** Bytes that went through the loopback device, of all programs in this network. */
+function loopbackBytes() {
+  const counter = "/proc/net/dev";
+  const line = existsSync(counter) ? /^\s*lo:\s*(\d+)/m.exec(readFileSync(counter, "utf8")) : null;
+  return line === null ? Number.NaN : Number(line[1]);
+}
+
 let started = 0;
+let loopback = 0;
 for (let step = 0; step < warmUp + steps; step++) {
   if (step === warmUp) {
     world.exchange("ready");
     torch.resetPeakMemory();
     Object.assign(sent, { messages: 0, bytes: 0 });
+    loopback = loopbackBytes();
     started = performance.now();
   }
   // A step begun with one pass more than comes sends everything at its end.
@@ -76,10 +86,14 @@ for (let step = 0; step < warmUp + steps; step++) {
   optimizer.update(1e-4, 1).dispose();
 }
 const secondsPerStep = (performance.now() - started) / 1000 / steps;
+world.exchange("done");
+loopback = (loopbackBytes() - loopback) / steps;
 const tokensPerSecond = (rows * seqLen) / secondsPerStep;
 const tensorBytes = torch.memoryStats().peakBytes;
 const ofStep = { messages: sent.messages / steps, bytes: sent.bytes / steps };
 console.log(
-  JSON.stringify({ tokensPerSecond, secondsPerStep, peakBytes: peakBytes(), tensorBytes, sent: ofStep }),
+  JSON.stringify({
+    ...{ tokensPerSecond, secondsPerStep, peakBytes: peakBytes(), tensorBytes, sent: ofStep, loopback },
+  }),
 );
 joined[Symbol.dispose]();

@@ -1,9 +1,8 @@
 // Strong scaling on processes of one thread: see README.md.
-import { spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { startAlone, startRanks } from "./start.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -15,6 +14,7 @@ const { values } = parseArgs({
   },
 });
 const { small } = values;
+const program = fileURLToPath(new URL("./rank.mjs", import.meta.url));
 const [hidden, intermediate, layers, vocabulary] = small ? [192, 512, 4, 8000] : [512, 1376, 8, 16000];
 const work = {
   config: {
@@ -67,48 +67,12 @@ for (const [{ name, count }, { rate, peak }] of best) {
 }
 
 async function measure({ count, shard, overlapped, separate = false }) {
-  const port = await freePort();
   // Processes that do not talk: each takes its part of the rows and trains a model of its own.
   const part = separate
     ? { ...work, rows: work.rows / count, shard: "none", overlapped: true }
     : { ...work, shard, overlapped };
-  const results = await Promise.all(
-    Array.from({ length: count }, (_, rank) =>
-      start(
-        part,
-        count === 1 || separate
-          ? {}
-          : { RANK: rank, WORLD_SIZE: count, LOCAL_WORLD_SIZE: count, MASTER_PORT: port },
-      ),
-    ),
-  );
+  const results = await (separate ? startAlone(program, part, count) : startRanks(program, part, count));
   const rates = results.map(({ tokensPerSecond }) => tokensPerSecond);
   const rate = separate ? rates.reduce((sum, one) => sum + one, 0) : Math.min(...rates);
   return { rate, peak: Math.max(...results.map(({ peakBytes }) => peakBytes)) };
-}
-
-function start(part, variables) {
-  const program = fileURLToPath(new URL("./rank.mjs", import.meta.url));
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, JSON.stringify(part)], {
-      env: { ...process.env, MASTER_ADDR: "127.0.0.1", ...variables },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let out = "";
-    child.stdout.on("data", (chunk) => {
-      out += chunk;
-    });
-    child.on("close", (code) =>
-      code === 0 ? resolve(JSON.parse(out)) : reject(new Error(`exit code ${code}`)),
-    );
-  });
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -44,10 +44,12 @@ describe("links", () => {
     const seconds = (kind: "allReduce" | "reduce" | "broadcast") =>
       messageSeconds({ kind, bytes: 40 * MB }, four);
     expect(seconds("allReduce")).toBeCloseTo(6 * (0.01 + 0.001), 9);
-    expect(seconds("reduce")).toBeCloseTo(3 * (0.01 + 0.001) + 0.03 + 0.001, 9);
+    // 40 MB are 39 segments of a MiB, 40 for four ranks: each sends 38 of them in the ring.
+    expect(seconds("reduce")).toBeCloseTo(0.038 + 0.03 + 4 * 0.001, 9);
     expect(seconds("broadcast")).toBeCloseTo(2 * (0.04 + 0.001), 9);
     expect(bytesOnLinks({ kind: "allReduce", bytes: 40 }, 4, "gloo")).toBe(240);
     expect(bytesOnLinks({ kind: "reduce", bytes: 40 }, 4, "gloo")).toBe(150);
+    expect(bytesOnLinks({ kind: "reduce", bytes: 40 * MB }, 4, "gloo")).toBe(4 * 38 * MB + 30 * MB);
     expect(bytesOnLinks({ kind: "broadcast", bytes: 40 }, 4, "gloo")).toBe(120);
   });
 

@@ -44,9 +44,19 @@ function glooSeconds(kind: CollectiveKind, bytes: number, topology: Topology): n
   const latency = isFar ? networkLatency : linkLatency;
   const hop = (part: number): number => part / speed + latency;
   if (kind === "broadcast") return Math.ceil(Math.log2(devices)) * hop(bytes);
-  const ring = (devices - 1) * hop(bytes / devices);
-  // The second round sends sums on to everybody; or all parts come in at the root's link.
-  return kind === "allReduce" ? 2 * ring : ring + ((devices - 1) * bytes) / devices / speed + latency;
+  if (kind === "allReduce") return 2 * (devices - 1) * hop(bytes / devices);
+  const toRoot = ((devices - 1) * bytes) / devices;
+  return (glooReduceRing(bytes, devices) + toRoot) / speed + devices * latency;
+}
+
+/**
+ * Bytes that each rank sends in the ring of Gloo's reduce: all segments but two, where all but its own would do. A segment is 1 MiB at
+ * most, and there are at least two for each rank. (Seen on the wire: benchmarks/plan.)
+ */
+function glooReduceRing(bytes: number, devices: number): number {
+  const least = Math.max(Math.ceil(bytes / 2 ** 20), 2 * devices);
+  const segments = Math.ceil(least / devices) * devices;
+  return ((segments - 2) / segments) * bytes;
 }
 
 /** Bytes that all ranks together send. */
@@ -62,6 +72,6 @@ export function bytesOnLinks(
     case "broadcast":
       return once;
     case "reduce":
-      return backend === "gloo" ? once + once / devices : once;
+      return backend === "gloo" ? devices * glooReduceRing(bytes, devices) + once / devices : once;
   }
 }

@@ -4,56 +4,44 @@ import { UNDER_WAY } from "../parallel/gradient-sum.js";
 import type { Shard } from "../train/optim/distributed-adamw.js";
 import type { PlannedParameter, WeightBlocks } from "./parameters.js";
 
-export interface BackwardPoint {
-  /** Bytes of gradients, and of messages made of them. */
-  held: number;
-  /** Share of the parameters whose gradients have come: activations of as many layers are gone. */
-  done: number;
-}
-
 /**
- * The points of one backward pass, parameter by parameter from the last to the first.
- * @param rank whose memory it is, among `owners`; undefined where gradients are not sent in this pass
- * @param before bytes of gradients from earlier passes of the step
+ * The most bytes of gradients, and of messages made of them, in the last backward pass of a step.
+ * @param sending the rank whose memory it is, and who owns what; undefined on one device, where nothing is sent
+ * @param earlier backward passes of the step before it
  */
-export function heldInBackward(
+export function mostHeld(
   parameters: readonly PlannedParameter[],
   shard: Shard,
   sending: { rank: number; owners: ReadonlyMap<PlannedParameter, number> } | undefined,
-  before: number,
-): BackwardPoint[] {
+  earlier: number,
+): number {
   const backwards = [...parameters].reverse();
-  const total = backwards.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const messages = sending === undefined ? undefined : new Messages(backwards, shard, sending);
-  // Sums of earlier passes wait apart; gradients that are not sent yet are added to where they lie.
-  const addsUp = before > 0 && (shard === "none" || shard === "optimizer");
-  let [held, come] = [before, 0];
-  return backwards.map((parameter) => {
-    come += parameter.sizeBytes;
+  // Gradients that are not sent after each pass are added to where they lie.
+  const addsUp = earlier > 0 && !(sending !== undefined && shard === "gradients");
+  if (sending === undefined) return bytesOf(backwards);
+  const messages = new Messages(backwards, shard, sending, earlier);
+  let held = addsUp ? bytesOf(backwards) : messages.left();
+  let most = held;
+  for (const parameter of backwards) {
     if (!addsUp) held += parameter.sizeBytes;
-    let most = held;
-    for (const change of messages?.after(parameter) ?? []) {
+    most = Math.max(most, held);
+    for (const change of messages.after(parameter)) {
       held += change;
       most = Math.max(most, held);
     }
-    return { held: most, done: come / total };
-  });
+  }
+  return most;
 }
 
 /**
- * With weights in parts: of each block's gradients a rank's own stay, and the rest goes while the block below is computed.
- * @param own share of all projections that is the rank's
+ * With weights in parts: a rank's own stay, those of weights that every rank has wait for the step's end, and of two blocks they are
+ * made or travel.
+ * @param own share of all weights that is the rank's
  */
-export function heldInParts({ blocks, whole }: WeightBlocks, own: number, isFirst: boolean): BackwardPoint[] {
-  const bytes = (some: readonly PlannedParameter[]): number =>
-    some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const all = bytes(blocks.flat());
-  // Those of every rank's weights wait for the step's end; the head's is there from the start.
-  return blocks.map((_, i) => {
-    const done = (i + 1) / blocks.length;
-    const travelling = (i === 0 ? 1 : 2) * bytes(blocks[0]!);
-    return { held: bytes(whole) + (isFirst ? done : 1) * own * all + travelling, done };
-  });
+export function mostHeldInParts({ blocks, whole }: WeightBlocks, own: number): number {
+  return (
+    bytesOf(whole) + own * bytesOf(blocks.flat()) + Math.min(2, blocks.length) * bytesOf(blocks[0] ?? [])
+  );
 }
 
 /** The buckets of `GradientSum` on their way. */
@@ -61,16 +49,30 @@ class Messages {
   readonly #buckets: Bucket<PlannedParameter>[];
   readonly #rank: number;
   readonly #come = new Set<PlannedParameter>();
-  readonly #sent: Bucket<PlannedParameter>[] = [];
+  /** Sent and not known to have arrived, oldest first; at the start those of the pass before. */
+  readonly #sent: { bucket: Bucket<PlannedParameter>; pass: number }[];
+  readonly #pass: number;
   #next = 0;
 
   constructor(
     backwards: readonly PlannedParameter[],
     shard: Shard,
     { rank, owners }: { rank: number; owners: ReadonlyMap<PlannedParameter, number> },
+    earlier: number,
   ) {
     this.#buckets = bucketsOf(backwards, shard === "none" ? undefined : owners);
     this.#rank = rank;
+    this.#pass = shard === "gradients" ? earlier : 0;
+    const before = this.#pass === 0 ? [] : this.#buckets.slice(-UNDER_WAY);
+    this.#sent = before.map((bucket) => ({ bucket, pass: this.#pass - 1 }));
+  }
+
+  /** Bytes of this rank's sums when the pass begins, and of what is still under way. */
+  left(): number {
+    if (this.#pass === 0) return 0;
+    const own = this.#buckets.filter(({ owner }) => owner === this.#rank);
+    const travelling = this.#sent.filter((one) => !this.#stays(one)).map(({ bucket }) => bucket);
+    return [...own, ...travelling].reduce((sum, bucket) => sum + flatBytes(bucket), 0);
   }
 
   /** Changes of the bytes held, one after the other. */
@@ -80,19 +82,24 @@ class Messages {
       const bucket = this.#buckets[this.#next];
       if (bucket === undefined || !bucket.members.every((one) => this.#come.has(one))) return;
       this.#next++;
-      // Laid end to end in new memory, unless it is one alone; then the gradients themselves go.
+      // Laid end to end in new memory, unless it is one alone; then the gradient itself goes.
       if (bucket.members.length > 1) {
         yield flatBytes(bucket);
-        yield -bytesOf(bucket);
+        yield -bytesOf(bucket.members);
       }
       if (bucket.owner === undefined) continue;
-      this.#sent.push(bucket);
+      this.#sent.push({ bucket, pass: this.#pass });
       if (this.#sent.length <= UNDER_WAY) continue;
       const arrived = this.#sent.shift()!;
-      if (arrived.owner !== this.#rank) yield -flatBytes(arrived);
+      if (!this.#stays(arrived)) yield -flatBytes(arrived.bucket);
     }
+  }
+
+  /** The first sum of a rank's own becomes what later ones are added to. */
+  #stays({ bucket, pass }: { bucket: Bucket<PlannedParameter>; pass: number }): boolean {
+    return pass === 0 && bucket.owner === this.#rank;
   }
 }
 
-const bytesOf = ({ members }: Bucket<PlannedParameter>): number =>
-  members.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+const bytesOf = (some: readonly PlannedParameter[]): number =>
+  some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

@@ -4,7 +4,7 @@ import { bucketsOf, flatBytes, ownersOf } from "../parallel/buckets.js";
 import { UNDER_WAY } from "../parallel/gradient-sum.js";
 import type { Shard } from "../train/optim/distributed-adamw.js";
 import type { Trained } from "./exchange.js";
-import { type BackwardPoint, heldInBackward, heldInParts } from "./held-gradients.js";
+import { mostHeld, mostHeldInParts } from "./held-gradients.js";
 import { at, type MeasuredPass, type MeasuredUpdate } from "./measure.js";
 import type { PlannedParameter } from "./parameters.js";
 import { countAdapters, countParameters } from "./shapes.js";
@@ -50,20 +50,19 @@ export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUp
   const counts = countParameters(run.config);
   // A projection in NF4 is unpacked while it is used.
   const unpacked = run.quantize === null ? 0 : counts.largestProjection * size;
-  const ofLayers = (layers: number): number => at(pass.bytes, layers, run.fullestBatch) + unpacked;
-  const activations = ofLayers(run.config.numHiddenLayers);
+  // What a pass computes stays until its scope ends: gradients come beside it.
+  const activations = at(pass.bytes, run.config.numHiddenLayers, run.fullestBatch) + unpacked;
+  const gradients = gradientBytes(run, share);
   const update = share.own * step.extraBytes;
-  const headGradient = run.lora === null ? ((counts.total - counts.projections) / 2) * size : 0;
-  const inPass = passPeaks(run, share, activations, ofLayers(1), headGradient);
   const kept = run.shard === "none" ? share.trained : share.own;
   const inUpdate = run.optimizerInBackward ? 0 : Math.max(kept * size + update, messageBytes(run, share));
   return {
     weights,
-    gradients: run.optimizerInBackward ? 0 : inPass.gradients,
+    gradients,
     optimizer,
     activations,
     update,
-    peak: weights + optimizer + Math.max(inPass.peak, inUpdate),
+    peak: weights + optimizer + Math.max(activations + gradients, inUpdate),
   };
 }
 
@@ -115,37 +114,17 @@ const isInParts = ({ shard, ranks }: PlannedRun): boolean => shard === "paramete
 const bytesOf = (some: readonly PlannedParameter[]): number =>
   some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
-/**
- * The peak of a step's passes. In the first all activations meet the head's gradient; then gradients come as activations go. Gradients
- * that are not sent after each pass all stand by while the next pass runs.
- */
-function passPeaks(
-  run: PlannedRun,
-  share: Share,
-  activations: number,
-  ofOneLayer: number,
-  headGradient: number,
-): { gradients: number; peak: number } {
-  if (run.optimizerInBackward) return { gradients: 0, peak: activations + headGradient };
-  const points = backwardPoints(run, share);
-  const held = points.map((point) => point.held);
-  const meeting = points.map((point) => point.held + activations - point.done * (activations - ofOneLayer));
-  return { gradients: Math.max(...held), peak: Math.max(activations + headGradient, ...meeting) };
-}
-
-function backwardPoints(run: PlannedRun, share: Share): BackwardPoint[] {
-  const { parameters, weights, isLora, shard, ranks, rankBatches } = run;
-  const isFirst = rankBatches <= 1;
+/** The most that gradients, and messages made of them, take in one of a step's backward passes. */
+function gradientBytes(run: PlannedRun, share: Share): number {
+  const { parameters, weights, isLora, shard, ranks, rankBatches, optimizerInBackward } = run;
+  const counts = countParameters(run.config);
+  // Used and freed as they come; the head's is the largest.
+  if (optimizerInBackward)
+    return isLora ? 0 : (counts.total - counts.projections) * (run.precision === "fp32" ? 2 : 1);
+  const earlier = Math.max(0, Math.round(rankBatches) - 1);
+  if (!isInParts(run)) return mostHeld(parameters, shard, ranks > 1 ? share : undefined, earlier);
   // Adapters' gradients wait for the step's end where the weights below them are in parts.
-  if (isInParts(run)) {
-    if (!isLora) return heldInParts(weights, share.own / share.trained, isFirst);
-    return heldInBackward(parameters, "none", undefined, isFirst ? 0 : bytesOf(parameters));
-  }
-  const all = bytesOf(parameters);
-  const kept = shard === "gradients" && ranks > 1 ? (share.own / share.trained) * all : all;
-  const before = isFirst ? 0 : kept;
-  const points = heldInBackward(parameters, shard, ranks > 1 ? share : undefined, before);
-  return [{ held: before, done: 0 }, ...points];
+  return isLora ? bytesOf(parameters) : mostHeldInParts(weights, share.own / share.trained);
 }
 
 /** Updated parameters under way to the other ranks; one that is a bucket of its own travels in its own memory. */
