@@ -65,6 +65,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exportRuntime(exports);
   exportProfile(exports);
   exportCollectives(exports);
+  exportCudaKernels(exports);
   return exports;
 }
 

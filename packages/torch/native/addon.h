@@ -170,6 +170,7 @@ void exportMemory(Napi::Object exports);
 void exportRuntime(Napi::Object exports);
 void exportProfile(Napi::Object exports);
 void exportCollectives(Napi::Object exports);
+void exportCudaKernels(Napi::Object exports);
 
 inline at::Tensor& tensorArgument(const Napi::CallbackInfo& info, size_t index) {
   return instanceOf(info.Env()).tensors.get(info[index].As<Napi::Number>().Int32Value());

@@ -24,6 +24,9 @@ class DynamicMap {
 
   const std::array<float, 256>& values() const { return values_; }
 
+  // What lies half-way between neighbours, rounded down, with infinities around it.
+  const std::array<float, 257>& borders() const { return borders_; }
+
   // The nearest entry; of two equally near ones the lower. A code is the number of midpoints below the value, and values that
   // agree in sign, exponent and seven bits of the fraction lie on both sides of at most one midpoint: one look-up, one
   // comparison. Values from the stored code's range [-1, 1] only.
@@ -66,6 +69,9 @@ class DynamicMap {
     std::copy(all.begin(), all.end(), values_.begin());
     std::array<float, 255> midpoints;
     for (int i = 0; i < 255; i++) midpoints[i] = roundedDown((static_cast<double>(all[i]) + all[i + 1]) / 2);
+    borders_.front() = -std::numeric_limits<float>::infinity();
+    borders_.back() = std::numeric_limits<float>::infinity();
+    std::copy(midpoints.begin(), midpoints.end(), borders_.begin() + 1);
     cells_.fill({std::numeric_limits<float>::infinity(), 0});
     for (const bool negative : {false, true}) {
       for (int32_t cell = 0; cell < kCells; cell++) {
@@ -90,6 +96,7 @@ class DynamicMap {
 
   static constexpr float kPowersOfTen[7] = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f};
   std::array<float, 256> values_;
+  std::array<float, 257> borders_;
   std::array<Cell, 2 * kCells> cells_;
 };
 

@@ -1,11 +1,13 @@
 // Fused elementwise kernels for the CPU, as operators of libtorch's own registry: namespace `camelid`.
 //
 // Each replaces a chain of ATen operators that would read and write the same memory several times; together such chains
-// took over a third of a training step. Arithmetic is fp32 whatever the element type. Other devices run the ATen chain.
+// took over a third of a training step. Arithmetic is fp32 whatever the element type. CUDA has kernels of its own
+// (cuda-fused.cc); other devices run the ATen chain.
 // Every kernel has a plain TypeScript reference and a value-and-gradient test (src/fused.test.ts).
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "cuda-fused.h"
 #include "kernels.h"
 
 namespace camelid {
@@ -107,6 +109,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   TORCH_CHECK(weight.dim() == 1 && x.dim() >= 1 && x.size(-1) == weight.size(0), "rms_norm: weight ", weight.sizes(),
               " does not fit x ", x.sizes());
+  if (const auto fused = cudaRmsNorm(x, weight, eps)) return *fused;
   if (isFusable(x) && weight.scalar_type() == x.scalar_type()) return RmsNorm::apply(x, weight.contiguous(), eps);
   const at::Tensor wide = x.to(at::kFloat);
   return (wide * (wide.pow(2).mean(-1, true) + eps).rsqrt()).to(x.scalar_type()) * weight;
@@ -157,6 +160,7 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
   TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0 && cos.dim() == 2 && cos.size(0) == x.size(0) &&
                   cos.size(1) * 2 == x.size(2) && sin.sizes() == cos.sizes(),
               "rope: x ", x.sizes(), " needs cos and sin of shape [tokens, headDim / 2], got ", cos.sizes());
+  if (const auto fused = cudaRope(x, cos, sin)) return *fused;
   if (isFusable(x) && cos.scalar_type() == at::kFloat) return Rope::apply(x, cos.contiguous(), sin.contiguous());
   const at::Tensor c = cos.unsqueeze(1), s = sin.unsqueeze(1);
   const auto halves = x.to(at::kFloat).chunk(2, -1);
@@ -218,6 +222,7 @@ class Swiglu : public torch::autograd::Function<Swiglu> {
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   TORCH_CHECK(gate.sizes() == up.sizes(), "swiglu: gate ", gate.sizes(), " and up ", up.sizes(), " differ in shape");
+  if (const auto fused = cudaSwiglu(gate, up)) return *fused;
   if (isFusable(gate) && gate.scalar_type() == up.scalar_type()) return Swiglu::apply(gate.contiguous(), up.contiguous());
   return at::silu(gate) * up;
 }
@@ -260,6 +265,7 @@ at::Tensor labelLogps(at::Tensor logits, const at::Tensor& labels, const std::op
   TORCH_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.size(0) == logits.size(0) && labels.scalar_type() == at::kLong,
               "label_logps: logits ", logits.sizes(), " need int64 labels of shape [rows], got ", labels.sizes());
   TORCH_CHECK(!logits.requires_grad(), "label_logps: logits must not require a gradient; it is computed here");
+  if (const auto fused = cudaLabelLogps(logits, labels, upstream)) return *fused;
   if (isFusable(logits)) {
     TORCH_CHECK(logits.is_contiguous(), "label_logps: logits must be contiguous");
     const auto [lowest, highest] = labels.numel() == 0 ? std::pair<int64_t, int64_t>{0, 0}

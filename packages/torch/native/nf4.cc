@@ -3,9 +3,11 @@
 // kept in. Equal bit for bit to the plain TypeScript reference (nn/nf4-reference.ts of camelid), whatever the vector width.
 //
 // The work is a few instructions a value, so memory decides: a thread writes whole cache lines, and large results go past
-// the caches. Other devices run chains of ATen operators.
+// the caches. CUDA has kernels of its own (cuda/nf4.cu); other devices run chains of ATen operators.
 #include <torch/library.h>
 
+#include "cuda-kernels.h"
+#include "cuda-nf4.h"
 #include "dynamic-map.h"
 #include "nf4-blocks.h"
 
@@ -25,22 +27,16 @@ void withAnyElementType(const at::Tensor& tensor, Body body) {
 
 bool isNf4Element(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf; }
 
-// Small tables on the device that was used last. Never destroyed: its driver may be gone before static objects are.
-struct DeviceTables {
-  at::Tensor pairs;    // [256, 2]: the two values of a byte of codes
-  at::Tensor dynamic;  // [256]
-
-  static const DeviceTables& on(const at::Device& device) {
-    static thread_local auto* tables = new DeviceTables();
-    if (!tables->pairs.defined() || tables->pairs.device() != device) {
-      std::vector<float> pairs;
-      for (int byte = 0; byte < 256; byte++) pairs.insert(pairs.end(), {kNf4Values[byte >> 4], kNf4Values[byte & 15]});
-      tables->pairs = at::tensor(at::ArrayRef<float>(pairs)).view({256, 2}).to(device);
-      tables->dynamic = at::tensor(at::ArrayRef<float>(DynamicMap::of(true).values())).to(device);
-    }
-    return *tables;
+// [256, 2]: the two values of a byte of codes, on the device that was used last. Never destroyed, as are `dynamicTables`.
+const at::Tensor& valuePairs(const at::Device& device) {
+  static thread_local auto* pairs = new at::Tensor();
+  if (!pairs->defined() || pairs->device() != device) {
+    std::vector<float> values;
+    for (int byte = 0; byte < 256; byte++) values.insert(values.end(), {kNf4Values[byte >> 4], kNf4Values[byte & 15]});
+    *pairs = at::tensor(at::ArrayRef<float>(values)).view({256, 2}).to(device);
   }
-};
+  return *pairs;
+}
 
 // --- quantise ---
 
@@ -64,6 +60,7 @@ std::tuple<at::Tensor, at::Tensor> nf4QuantizeAnywhere(const at::Tensor& values,
 
 std::tuple<at::Tensor, at::Tensor> nf4Quantize(const at::Tensor& values, bool throughFp16) {
   TORCH_CHECK(isNf4Element(values.scalar_type()) && values.numel() > 0, "nf4_quantize: values must be fp32, bf16 or fp16, and some");
+  if (const auto quantized = cudaNf4Quantize(values, throughFp16)) return *quantized;
   if (!values.is_cpu()) return nf4QuantizeAnywhere(values, throughFp16);
   const at::Tensor input = values.contiguous();
   const int64_t count = input.numel();
@@ -89,7 +86,7 @@ std::tuple<at::Tensor, at::Tensor> nf4Quantize(const at::Tensor& values, bool th
 at::Tensor dequantizedMaxima(const at::Tensor& absmax, const std::optional<at::Tensor>& nested, double offset) {
   if (!nested) return absmax;
   const at::Tensor scales = nested->repeat_interleave(kNestedBlock).narrow(0, 0, absmax.numel());
-  const at::Tensor& map = DeviceTables::on(absmax.device()).dynamic;
+  const at::Tensor map = dynamicTables(absmax.device()).narrow(0, 0, 256);
   return map.index_select(0, absmax.to(at::kInt)) * scales + static_cast<float>(offset);
 }
 
@@ -99,7 +96,7 @@ at::Tensor nf4DequantizeAnywhere(const at::Tensor& packed, const at::Tensor& abs
   const int64_t count = c10::multiply_integers(size), blocks = maxima.numel();
   at::Tensor bytes = packed.view({-1});
   if (bytes.numel() < blocks * kNf4Block / 2) bytes = at::constant_pad_nd(bytes, {0, blocks * kNf4Block / 2 - bytes.numel()});
-  const at::Tensor values = DeviceTables::on(packed.device()).pairs.index_select(0, bytes.to(at::kInt));
+  const at::Tensor values = valuePairs(packed.device()).index_select(0, bytes.to(at::kInt));
   // Multiplied in fp32 and rounded on the way out, in one pass.
   at::Tensor restored = at::empty({blocks, kNf4Block}, values.options().dtype(dtype));
   at::mul_out(restored, values.view({blocks, kNf4Block}), maxima.unsqueeze(1));
@@ -118,6 +115,7 @@ at::Tensor nf4Dequantize(const at::Tensor& packed, const at::Tensor& absmax, con
               "nf4_dequantize: shape ", size, " needs ", blocks, " block maxima, fp32 or with nested ones uint8");
   TORCH_CHECK(!nested || (nested->is_contiguous() && nested->numel() == nestedBlocks && nested->scalar_type() == at::kFloat),
               "nf4_dequantize: shape ", size, " needs ", nestedBlocks, " nested maxima in fp32");
+  if (const auto restored = cudaNf4Dequantize(packed, absmax, nested, offset, size, dtype)) return *restored;
   if (!packed.is_cpu()) return nf4DequantizeAnywhere(packed, absmax, nested, offset, size, dtype);
   at::Tensor values = at::empty(size, packed.options().dtype(dtype));
   const float* map = DynamicMap::of(true).values().data();
@@ -140,6 +138,14 @@ at::Tensor nf4Dequantize(const at::Tensor& packed, const at::Tensor& absmax, con
     });
   });
   return values;
+}
+
+// x W^T + bias for a frozen W [out, in]. A few rows, as in decoding, are multiplied with the codes themselves on CUDA; else W is
+// restored for the product and freed after it.
+at::Tensor nf4Linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& absmax, const std::optional<at::Tensor>& nested,
+                     double offset, int64_t outFeatures, const std::optional<at::Tensor>& bias) {
+  if (const auto product = cudaNf4Product(x, packed, absmax, nested, offset, outFeatures, bias)) return *product;
+  return at::linear(x, nf4Dequantize(packed, absmax, nested, offset, {outFeatures, x.size(-1)}, x.scalar_type()), bias);
 }
 
 // --- the 8-bit code of block maxima and optimizer moments ---
@@ -191,6 +197,10 @@ TORCH_LIBRARY_FRAGMENT(camelid, library) {
   library.def(
       "nf4_dequantize(Tensor packed, Tensor absmax, Tensor? nested_absmax, float offset, int[] size, ScalarType dtype) -> Tensor",
       nf4Dequantize);
+  library.def(
+      "nf4_linear(Tensor x, Tensor packed, Tensor absmax, Tensor? nested_absmax, float offset, int out_features, Tensor? bias=None) "
+      "-> Tensor",
+      nf4Linear);
   // The chains that other devices run, by name: they are tested on the CPU.
   library.def("nf4_quantize_chain(Tensor values, bool through_fp16) -> (Tensor, Tensor)", nf4QuantizeAnywhere);
   library.def(

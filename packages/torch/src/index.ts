@@ -49,6 +49,7 @@ export {
 } from "./profile.js";
 // The process: threads, random numbers, memory, devices
 export {
+  cudaKernels,
   emptyCache,
   getNumThreads,
   getRandomState,
@@ -60,6 +61,7 @@ export {
   setNumThreads,
   setRandomState,
   synchronize,
+  useCudaKernels,
 } from "./runtime.js";
 // Files
 export { readSafetensors, type SafetensorsFile, safetensorsEntry, writeSafetensors } from "./safetensors.js";

@@ -3,7 +3,9 @@ import { createRequire } from "node:module";
 import { availableParallelism, loadavg } from "node:os";
 import { InstallationError, NativeError } from "./errors.js";
 import { OPERATORS } from "./generated/operators.js";
+import { configureKernels } from "./kernel-sources.js";
 import { findBinding } from "./setup/binding.js";
+import { findNvrtc } from "./setup/nvrtc.js";
 
 /** A tensor on the native side: slot and generation in one small integer. 0 stands for "no tensor". */
 export type Handle = number;
@@ -24,7 +26,7 @@ export interface NativeInstallation {
   mps: boolean;
 }
 
-interface Native {
+export interface Native {
   setErrorClass(errorClass: new (message: string) => Error): void;
   loadLibrary(path: string): void;
   /** Gives the operators consecutive numbers and returns the first. */
@@ -91,6 +93,18 @@ interface Native {
   installation(): NativeInstallation;
   startProfile(): void;
 
+  configureKernels(
+    compiler: readonly string[],
+    driver: string,
+    cache: string,
+    sources: readonly (readonly [name: string, text: string, key: string])[],
+    headers: readonly (readonly [name: string, text: string])[],
+    emulated: boolean,
+  ): void;
+  useKernels(on: boolean): boolean;
+  kernelState(): { on: boolean; problem: string };
+  compileKernels(name: string, architecture: string): string;
+
   connectStore(
     host: string,
     port: number,
@@ -156,6 +170,7 @@ function load(): Native {
   }
   // The binding itself links the CPU library alone; accelerator libraries register their kernels when they are loaded.
   for (const library of binding.acceleratorLibraries) loaded.loadLibrary(library);
+  if (binding.acceleratorLibraries.length > 0) configureKernels(loaded, findNvrtc(binding.libtorch));
   return loaded;
 }
 

@@ -2,6 +2,7 @@
 import type { Device } from "./dtype.js";
 import { type NativeInstallation, type NativeMemoryStats, native } from "./native.js";
 import { type Binding, findBinding } from "./setup/binding.js";
+import { findNvrtc } from "./setup/nvrtc.js";
 import type { Tensor } from "./tensor.js";
 import { wrap } from "./wrap.js";
 
@@ -61,8 +62,28 @@ export function synchronize(device: Device): void {
   native.synchronize(device);
 }
 
+/**
+ * Whether fused operators and NF4 use our own CUDA kernels on a GPU, or libtorch's operators; for measuring one against the other.
+ * CAMELID_CUDA_KERNELS=0 in the environment turns them off from the start. Without a GPU they are off and stay off.
+ * @returns whether they were on
+ */
+export function useCudaKernels(on: boolean): boolean {
+  return native.useKernels(on);
+}
+
+/** @returns whether our CUDA kernels are on, and why those that are on could not be used, if anything failed yet */
+export function cudaKernels(): { on: boolean; problem: string | undefined } {
+  const { on, problem } = native.kernelState();
+  return { on, problem: problem || undefined };
+}
+
 /** Which libtorch this is, where it was found, what the binding was built with, and what can be used. */
-export function installation(): NativeInstallation & { devices: Device[]; binding: Binding } {
+export function installation(): NativeInstallation & {
+  devices: Device[];
+  binding: Binding;
+  /** NVRTC, which compiles our CUDA kernels; none where there is no CUDA, or none was found. */
+  kernelCompiler: string | undefined;
+} {
   const report = native.installation();
   const cuda = Array.from({ length: report.cudaDevices }, (_, i) => `cuda:${i}`);
   const { path, libtorch, version, origin, compiler, key } = findBinding();
@@ -70,5 +91,6 @@ export function installation(): NativeInstallation & { devices: Device[]; bindin
     ...report,
     devices: ["cpu", ...cuda, ...(report.mps ? ["mps"] : [])],
     binding: { path, libtorch, version, origin, compiler, key },
+    kernelCompiler: cuda.length > 0 ? findNvrtc(libtorch).at(-1) : undefined,
   };
 }

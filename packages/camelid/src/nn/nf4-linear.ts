@@ -35,7 +35,7 @@ export class Nf4Linear implements Linear {
     const { weight, bias } = this;
     return torch.customFunction({
       inputs: [x],
-      forward: () => torch.tensorScope(() => torch.linear(x, weight.dequantize(x.dtype), bias)),
+      forward: () => weight.linear(x, bias),
       backward: (gradOutput) => [gradOutput.matmul(weight.dequantize(gradOutput.dtype))],
     });
   }

@@ -57,6 +57,17 @@ export class Nf4Weight implements Disposable {
     );
   }
 
+  /**
+   * x W^T + bias, [..., out]. On CUDA up to eight rows, as in decoding, are multiplied with the codes themselves, unrounded; else
+   * the product is that with `dequantize(x.dtype)`, which is freed after it.
+   */
+  linear(x: Tensor, bias: Tensor | undefined): Tensor {
+    const { packed, absmax, nested, shape } = this;
+    return torch.noGrad(() =>
+      torch.nf4Linear(x, packed, absmax, nested?.absmax, nested?.offset ?? 0, shape[0], bias),
+    );
+  }
+
   [Symbol.dispose](): void {
     for (const tensor of [this.packed, this.absmax, this.nested?.absmax]) tensor?.dispose();
   }

@@ -128,7 +128,7 @@ export const knobs = {
     alsoKnownAs: ["clip_grad_norm", "gradient_clip_val", "grad_clip", "gradient_clipping"],
   }),
   optimizer: knob(z.enum(["adamw", "adamw-8bit"]).default("adamw"), {
-    help: "AdamW with moments in fp32 (8 bytes a trained weight), or block-wise in 8 bits (2 bytes; CPU only).",
+    help: "AdamW with moments in fp32 (8 bytes a trained weight), or block-wise in 8 bits (2 bytes; CPU and CUDA).",
     group: optimizer,
     alsoKnownAs: ["optim", "optimizer_type", "use_8bit_adam"],
   }),

@@ -175,12 +175,13 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   fusedSwiglu  camelid::swiglu              silu(gate) * up in one pass
   nf4Quantize  camelid::nf4_quantize        4-bit codes, two a byte, and the largest magnitude of each 64 values (native/nf4.cc)
   nf4Dequantize camelid::nf4_dequantize     values of NF4 codes; with nestedAbsmax, absmax are 8-bit codes themselves
+  nf4Linear    camelid::nf4_linear          x @ W.T + bias for W [outFeatures, in] in NF4; a few rows on CUDA without restoring W
   dynamicQuantize camelid::dynamic_quantize 8-bit codes of values less offset, and the largest magnitude of each block
   dynamicDequantize camelid::dynamic_dequantize values of such codes, plus offset
   dynamicMap   camelid::dynamic_map         the 256 values of the 8-bit code
   adamw_       camelid::adamw               one AdamW step on lists of tensors on the CPU, in place: gradients times clip, rounded copies of fp32 weights (native/adamw.cc)
   gradientNorm camelid::gradient_norm       2-norm of all tensors of a list together, fp32 on the CPU
-  adamw8bit_   camelid::adamw_8bit          one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc)
+  adamw8bit_   camelid::adamw_8bit          one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc); where foundInf is not 0, none
   foreachNorm  _foreach_norm.Scalar         norm of each tensor of a list
   foreachMul_  _foreach_mul_.Tensor         each tensor of a list times one scalar tensor, in place
 `);

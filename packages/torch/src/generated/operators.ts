@@ -182,6 +182,7 @@ export const OPERATORS: readonly string[] = [
   "camelid::swiglu",
   "camelid::nf4_quantize",
   "camelid::nf4_dequantize",
+  "camelid::nf4_linear",
   "camelid::dynamic_quantize",
   "camelid::dynamic_dequantize",
   "camelid::dynamic_map",

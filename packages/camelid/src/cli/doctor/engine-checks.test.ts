@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { formatChecks } from "../../run/checks.js";
-import { askModule, devicesCheck, type EngineAnswer, engineChecks } from "./engine-checks.js";
+import { askModule, devicesCheck, type EngineAnswer, engineChecks, kernelsCheck } from "./engine-checks.js";
 
 const healthy: EngineAnswer = {
   installation: {
@@ -19,6 +19,7 @@ const healthy: EngineAnswer = {
       compiler: "g++ 12.2.0",
       key: "0123456789abcdef",
     },
+    kernelCompiler: "/usr/local/cuda/lib64/libnvrtc.so.13",
   },
   threads: 4,
 };
@@ -40,9 +41,18 @@ test("the engine's report names version, place, key, compiler, processor, thread
     "AVX512",
     "4 threads",
     "cuda:0",
+    "libnvrtc.so.13",
   ])
     expect(text).toContain(part);
   for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test("a GPU without a compiler for our kernels is a warning; without a GPU, and switched off, nothing is missing", () => {
+  expect(kernelsCheck(["cpu", "cuda:0"], undefined, false)).toMatchObject([
+    { status: "warn", fix: expect.stringContaining("CAMELID_NVRTC") },
+  ]);
+  expect(kernelsCheck(["cpu", "cuda:0"], undefined, true)).toMatchObject([{ status: "ok" }]);
+  expect(kernelsCheck(["cpu"], undefined, false)).toEqual([]);
 });
 
 test("a binding that does not load is a failed check with the loader's own words", async () => {

@@ -10,7 +10,7 @@ export type EngineAnswer =
   | { installation: Pick<ReturnType<typeof installation>, Reported>; threads: number }
   | { error: { message: string; where?: string; fix?: string } };
 
-type Reported = "version" | "cpuCapability" | "devices" | "binding";
+type Reported = "version" | "cpuCapability" | "devices" | "binding" | "kernelCompiler";
 
 const SETUP = "run `npx camelid setup`.";
 
@@ -24,6 +24,27 @@ export async function engineChecks(ask: () => Promise<EngineAnswer> = askEngine)
     { name: "binding", status: "ok", detail: `${binding.key}, built by ${binding.compiler}` },
     { name: "CPU", status: "ok", detail: `${cpuCapability}, ${answer.threads} threads` },
     devicesCheck(devices, existsSync("/dev/nvidiactl"), process.env.CAMELID_NO_CUDA === "1"),
+    ...kernelsCheck(devices, answer.installation.kernelCompiler, process.env.CAMELID_CUDA_KERNELS === "0"),
+  ];
+}
+
+/** @param compiler NVRTC, which our CUDA kernels need at run time */
+export function kernelsCheck(
+  devices: readonly string[],
+  compiler: string | undefined,
+  switchedOff: boolean,
+): Check[] {
+  if (!devices.some((device) => device.startsWith("cuda"))) return [];
+  const name = "CUDA kernels";
+  if (switchedOff) return [{ name, status: "ok", detail: "off (CAMELID_CUDA_KERNELS=0)" }];
+  if (compiler !== undefined) return [{ name, status: "ok", detail: `compiled when needed by ${compiler}` }];
+  return [
+    {
+      name,
+      status: "warn",
+      detail: "NVRTC was not found: libtorch's operators do the work, slower and with more memory",
+      fix: "name the library with CAMELID_NVRTC (a file like libnvrtc.so.13; NVIDIA's package nvidia-cuda-nvrtc has it).",
+    },
   ];
 }
 
@@ -75,8 +96,9 @@ export function askModule(url: string): Promise<EngineAnswer> {
   const program = `import(${JSON.stringify(url)}).then((torch) => {
     const sum = torch.ones([2]).sum().item();
     if (sum !== 2) throw new Error("1 + 1 is " + sum);
-    const { version, cpuCapability, devices, binding } = torch.installation();
-    return { installation: { version, cpuCapability, devices, binding }, threads: torch.getNumThreads() };
+    const { version, cpuCapability, devices, binding, kernelCompiler } = torch.installation();
+    const installation = { version, cpuCapability, devices, binding, kernelCompiler };
+    return { installation, threads: torch.getNumThreads() };
   }).catch(({ message, where, fix }) => ({ error: { message, where, fix } }))
     .then((answer) => process.stdout.write(JSON.stringify(answer)))`;
   return new Promise((resolve) => {

@@ -74,7 +74,7 @@ interface Slot extends MomentSlot {
 
 /**
  * @param parameters leaves that require gradients, by name; the optimizer does not own them
- * @throws {SettingsError} `ERR_OPTIMIZER_DEVICE` for 8-bit moments elsewhere than on the CPU
+ * @throws {SettingsError} `ERR_OPTIMIZER_DEVICE` for 8-bit moments elsewhere than on the CPU and on CUDA
  */
 export function adamw(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSettings): Adamw {
   const slots = newSlots(parameters, settings);
@@ -156,9 +156,9 @@ function newSlots(parameters: ReadonlyMap<string, Tensor>, settings: AdamwSettin
   const { weightDecay, masterWeights = false, optimizer = "adamw" } = settings;
   const { decays = (_, parameter) => parameter.ndim >= 2 } = settings;
   const trained = [...parameters].filter(([, { requiresGrad }]) => requiresGrad);
-  const elsewhere = trained.find(([, { device }]) => device !== "cpu");
+  const elsewhere = trained.find(([, { device }]) => !/^(cpu|cuda)/.test(device));
   if (optimizer === "adamw-8bit" && elsewhere !== undefined) {
-    throw new SettingsError("ERR_OPTIMIZER_DEVICE", "optimizer adamw-8bit runs on the CPU only.", {
+    throw new SettingsError("ERR_OPTIMIZER_DEVICE", "optimizer adamw-8bit runs on the CPU and on CUDA.", {
       where: `optimizer; "${elsewhere[0]}" is on ${elsewhere[1].device}`,
       fix: "use --optimizer adamw, or --device cpu.",
     });

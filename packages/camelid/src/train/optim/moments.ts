@@ -41,9 +41,9 @@ export function newMoments(weight: Tensor, bits: 8 | 32): Moments {
   const scales = [Math.ceil(weight.numel / BLOCK)];
   const tensors = new Map([
     ["exp_avg", torch.fullLike(weight, ZERO_CODE, { dtype: "uint8" })],
-    ["exp_avg_scales", torch.zeros(scales)],
+    ["exp_avg_scales", torch.zeros(scales, { device: weight.device })],
     ["exp_avg_sq", torch.zerosLike(weight, { dtype: "uint8" })],
-    ["exp_avg_sq_scales", torch.zeros(scales)],
+    ["exp_avg_sq_scales", torch.zeros(scales, { device: weight.device })],
   ]);
   return { tensors, bits: 8 };
 }
@@ -58,18 +58,21 @@ export interface MomentSlot {
   step: Tensor;
 }
 
-/** One AdamW step; parameters become rounded copies of their masters. What can goes through one kernel together. */
+/**
+ * One AdamW step, without waiting for a device; parameters become rounded copies of their masters. What can goes through one kernel
+ * together.
+ */
 export function stepMoments(slots: readonly MomentSlot[], step: AdamwStep): void {
   torch.noGrad(() => {
     using _ = torch.tensorScope();
     const of = (bits: 8 | 32): MomentSlot[] => slots.filter(({ moments }) => moments.bits === bits);
+    const whole = of(32);
     if (slots.every(({ weight }) => weight.device === "cpu")) {
       if (step.isBroken.item() !== 0) return;
-      const whole = of(32);
       for (const group of [whole.filter(hasMaster), whole.filter((slot) => !hasMaster(slot))])
         if (group.length > 0) stepOnCpu(group, step);
-      stepBlockwise(of(8), step);
-    } else stepElsewhere(slots, step);
+    } else stepElsewhere(whole, step);
+    stepBlockwise(of(8), step);
   });
 }
 
@@ -140,7 +143,7 @@ function step8({ parameter, weight, moments, step }: MomentSlot, { learningRate,
     Tensor,
     Tensor,
   ];
-  const { betas, eps, weightDecay } = rest;
+  const { betas, eps, weightDecay, isBroken } = rest;
   torch.adamw8bit_(
     weight,
     parameter.grad!,
@@ -148,10 +151,11 @@ function step8({ parameter, weight, moments, step }: MomentSlot, { learningRate,
     meanScales,
     square,
     squareScales,
-    step.item(),
+    step,
     learningRate,
     ...betas,
     weightDecay,
     eps,
+    isBroken,
   );
 }
