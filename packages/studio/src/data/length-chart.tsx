@@ -15,9 +15,7 @@ export function LengthChart({ sources }: { sources: MixSource[] }) {
   const curves = there.map((source) => ({ source, bins: binned(source, low, high) }));
   const top = Math.max(...curves.flatMap(({ bins }) => bins));
   const x = (bin: number) => ((bin + 0.5) / BINS) * width;
-  const ticks = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000].filter(
-    (tick) => Math.log(tick) >= low && Math.log(tick) <= high,
-  );
+  const ticks = ticksBetween(low, high);
   return (
     <div ref={area}>
       <div class="strip-legend">
@@ -53,6 +51,18 @@ export function LengthChart({ sources }: { sources: MixSource[] }) {
       </svg>
     </div>
   );
+}
+
+/** Powers of ten, or more where there are few of them. */
+function ticksBetween(low: number, high: number): number[] {
+  const inside = (of: readonly number[]) =>
+    [0, 1, 2, 3, 4, 5, 6]
+      .flatMap((power) => of.map((digit) => digit * 10 ** power))
+      .filter((tick) => Math.log(tick) >= low && Math.log(tick) <= high);
+  const ticks = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]].map(inside);
+  // Rows that are nearly of one length: its own numbers.
+  const ends = [0.1, 0.5, 0.9].map((share) => Math.round(Math.exp(low + share * (high - low))));
+  return ticks.find(({ length }) => length >= 3) ?? [...new Set(ends)];
 }
 
 /** Rows in each bin, a little smoothed: 200 quantiles are not every row. */

@@ -33,10 +33,10 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
   );
   const state = overview.value?.state;
   useEvery(500, overview.reload, state === undefined || state.kind === "reading");
-  // Asked once more when the table has been made, and while a search goes on.
-  const first = useLoad(`${question} ${state?.kind}`, (signal) =>
+  const first = useLoad(question, (signal) =>
     get<RowsReply>(`data/${part(id)}/rows`, { ...query, limit: PAGE }, signal),
   );
+  // Asked again when the table has been made, and while a search goes on.
   const searching = first.value?.partial === true && state?.kind === "ready";
   useEvery(150, first.reload, searching);
   const total = first.value?.total ?? first.value?.rows.length ?? 0;
@@ -96,7 +96,8 @@ export function RowsPanel({ id, route, catalog }: { id: string; route: Route; ca
           label="Rows"
           total={total}
           height={Math.max(300, innerHeight - 280)}
-          question={`${first.of} ${first.value?.partial} ${searching ? total : ""}`}
+          question={first.of}
+          version={`${first.value?.partial} ${total}`}
           first={first.value?.rows ?? []}
           load={load}
           columns="rows-grid"
@@ -183,28 +184,9 @@ function DataRow({
       title={`Row ${count(place + 1)}`}
       label={`Row ${place + 1}`}
       onClose={() => setQuery({ row: undefined })}
-      actions={
-        <>
-          <button
-            type="button"
-            class="bare"
-            disabled={place === 0}
-            onClick={() => go(place - 1)}
-            aria-label="Row before"
-          >
-            ←
-          </button>
-          <button
-            type="button"
-            class="bare"
-            disabled={total !== undefined && place + 1 >= total}
-            onClick={() => go(place + 1)}
-            aria-label="Next row"
-          >
-            →
-          </button>
-        </>
-      }
+      what="row"
+      before={place > 0 ? () => go(place - 1) : undefined}
+      next={total === undefined || place + 1 < total ? () => go(place + 1) : undefined}
     >
       {value && (
         <p class="soft">

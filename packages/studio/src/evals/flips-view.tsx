@@ -1,10 +1,9 @@
-import { type Catalog, type FlipsReply, get, type ItemDetail, part } from "../api.ts";
+import { type Catalog, type EvalSummary, type FlipsReply, get } from "../api.ts";
 import { count } from "../format.ts";
 import { useLoad } from "../hooks.ts";
 import { Failure, Figures, Page } from "../parts/blocks.tsx";
-import { Drawer } from "../parts/drawer.tsx";
 import { link, type Route, setQuery } from "../router.tsx";
-import { Item } from "./items-panel.tsx";
+import { FlipDrawer } from "./flip-drawer.tsx";
 import { shortModel } from "./score-table.tsx";
 
 /** Two evaluations, item by item: what the second gained and what it lost. */
@@ -48,21 +47,25 @@ export function FlipsView({ route, catalog }: { route: Route; catalog: Catalog }
               Turn round
             </button>
           </div>
-          <FlipsOf a={a.id} b={b.id} task={task.key} route={route} />
+          <FlipsOf a={a} b={b} task={task.key} route={route} />
         </>
       )}
     </Page>
   );
 }
 
-function FlipsOf({ a, b, task, route }: { a: string; b: string; task: string; route: Route }) {
-  const { value, error } = useLoad(`flips ${a} ${b} ${task}`, (signal) =>
-    get<FlipsReply>("evals/flips", { a, b, task }, signal),
+function FlipsOf({ a, b, task, route }: { a: EvalSummary; b: EvalSummary; task: string; route: Route }) {
+  const { value, error } = useLoad(`flips ${a.id} ${b.id} ${task}`, (signal) =>
+    get<FlipsReply>("evals/flips", { a: a.id, b: b.id, task }, signal),
   );
   if (value === undefined) return error ? <Failure of={error} /> : <div aria-busy="true" />;
   const kind = route.query.get("kind") ?? "";
   const shown = value.flips.filter((flip) => kind === "" || flip.kind === kind);
   const open = value.flips.find(({ id }) => id === route.query.get("flip"));
+  const to = (by: number) => {
+    const other = open === undefined ? undefined : shown[shown.indexOf(open) + by];
+    return other === undefined ? undefined : () => setQuery({ flip: other.id });
+  };
   const sign = value.difference > 0 ? "+" : "";
   return (
     <>
@@ -103,8 +106,8 @@ function FlipsOf({ a, b, task, route }: { a: string; b: string; task: string; ro
               <tr>
                 <th>Flip</th>
                 <th>Item</th>
-                <th>First said</th>
-                <th>Second said</th>
+                <th>{shortModel(a.model)} said</th>
+                <th>{shortModel(b.model)} said</th>
               </tr>
             </thead>
             <tbody>
@@ -125,26 +128,15 @@ function FlipsOf({ a, b, task, route }: { a: string; b: string; task: string; ro
         </div>
       )}
       {open && (
-        <Drawer title={open.id} label="Flip" onClose={() => setQuery({ flip: undefined })}>
-          <div class="sides">
-            <One id={a} task={task} index={open.a.index} />
-            <One id={b} task={task} index={open.b.index} />
-          </div>
-        </Drawer>
+        <FlipDrawer
+          sides={[a, b].map(({ id, model }) => ({ id, name: shortModel(model) }))}
+          task={task}
+          flip={open}
+          before={to(-1)}
+          next={to(1)}
+          onClose={() => setQuery({ flip: undefined })}
+        />
       )}
     </>
-  );
-}
-
-function One({ id, task, index }: { id: string; task: string; index: number }) {
-  const { value, error } = useLoad(`item ${id} ${task} ${index}`, (signal) =>
-    get<ItemDetail>(`evals/${part(id)}/items/${index}`, { task }, signal),
-  );
-  return (
-    <section aria-label={id}>
-      <h3>{id}</h3>
-      {error && <Failure of={error} />}
-      {value && <Item of={value} />}
-    </section>
   );
 }

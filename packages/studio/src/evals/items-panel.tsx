@@ -88,6 +88,7 @@ export function ItemsPanel({ id, task, route }: { id: string; task: EvalTask; ro
           id={id}
           task={task.key}
           index={Number(open)}
+          items={task.items}
           onClose={() => setQuery({ item: undefined })}
           onGo={(to) => setQuery({ item: String(to) })}
         />
@@ -100,6 +101,8 @@ function ItemDrawer(props: {
   id: string;
   task: string;
   index: number;
+  /** Of the task. */
+  items: number;
   onClose: () => void;
   onGo: (index: number) => void;
 }) {
@@ -112,22 +115,9 @@ function ItemDrawer(props: {
       title={value?.id ?? `Item ${index + 1}`}
       label="Item"
       onClose={props.onClose}
-      actions={
-        <>
-          <button
-            type="button"
-            class="bare"
-            disabled={index === 0}
-            onClick={() => onGo(index - 1)}
-            aria-label="Item before"
-          >
-            ←
-          </button>
-          <button type="button" class="bare" onClick={() => onGo(index + 1)} aria-label="Next item">
-            →
-          </button>
-        </>
-      }
+      what="item"
+      before={index > 0 ? () => onGo(index - 1) : undefined}
+      next={index + 1 < props.items ? () => onGo(index + 1) : undefined}
     >
       {error && <Failure of={error} />}
       {value && <Item of={value} />}
@@ -135,7 +125,7 @@ function ItemDrawer(props: {
   );
 }
 
-export function Item({ of }: { of: ItemDetail }) {
+export function Item({ of, withPrompt = true }: { of: ItemDetail; withPrompt?: boolean }) {
   return (
     <>
       <p>
@@ -178,12 +168,17 @@ export function Item({ of }: { of: ItemDetail }) {
           <Said name="answered" text={output} />
         </details>
       ))}
-      <Said name="Prompt, as the model got it" text={of.prompt ?? "(not known: only answers were stored)"} />
+      {withPrompt && (
+        <Said
+          name="Prompt, as the model got it"
+          text={of.prompt ?? "(not known: only answers were stored)"}
+        />
+      )}
     </>
   );
 }
 
-function Said({ name, text }: { name: string; text: string }) {
+export function Said({ name, text }: { name: string; text: string }) {
   return (
     <div class="turn">
       <h3>{name}</h3>

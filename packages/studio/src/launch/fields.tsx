@@ -8,6 +8,8 @@ interface FieldsProps {
   problems: LaunchCheck["problems"];
   choices: LaunchChoices;
   locked: string[];
+  /** Words of the settings to show; empty for all. */
+  find: string;
   onSet(key: string, value: string | undefined): void;
 }
 
@@ -17,20 +19,20 @@ const OPEN = new Set([
   "What to evaluate",
   "Batch and length",
   "Optimizer and schedule",
-  "Adapters",
+  "Preferences",
 ]);
 
 export function Fields(props: FieldsProps) {
   return (
     <>
       {props.recipe.groups.map(({ name, knobs }) => {
-        const shown = knobs.filter(({ key }) => !props.locked.includes(key));
+        const shown = knobs.filter((knob) => !props.locked.includes(knob.key) && isMeant(knob, props.find));
         const touched = shown.filter(
           ({ key }) => key in props.values || props.problems.some((problem) => problem.key === key),
         );
         if (shown.length === 0) return null;
         return (
-          <details key={name} class="knobs" open={OPEN.has(name) || touched.length > 0}>
+          <details key={name} class="knobs" open={OPEN.has(name) || touched.length > 0 || props.find !== ""}>
             <summary>
               <h2>{name}</h2>
               <span class="soft">{touched.length > 0 ? `${touched.length} set` : ""}</span>
@@ -45,6 +47,10 @@ export function Fields(props: FieldsProps) {
       })}
     </>
   );
+}
+
+function isMeant({ key, flag, help }: FormKnob, find: string): boolean {
+  return `${key} ${flag} ${help}`.toLowerCase().includes(find.toLowerCase());
 }
 
 function Field({ knob, ...props }: FieldsProps & { knob: FormKnob }) {
@@ -100,7 +106,7 @@ function Field({ knob, ...props }: FieldsProps & { knob: FormKnob }) {
         </p>
       )}
       <p class="help" id={`${id}-help`}>
-        {help} <span>{accepts}</span>
+        {help} {!/^text(, or none)?$/.test(accepts) && <span>({accepts})</span>}
       </p>
     </div>
   );

@@ -62,7 +62,7 @@ export function LaunchView({
   }
   return (
     <Form
-      key={`${before} ${route.query.get("recipe")} ${route.query.get("data")}`}
+      key={`${before} ${route.query.get("data")}`}
       recipes={recipes.value}
       choices={choices.value}
       source={source.value}
@@ -90,6 +90,7 @@ function Form(props: {
   const [started, setStarted] = useState<LaunchState>();
   const [failed, setFailed] = useState<RequestFailed>();
   const [attempted, setAttempted] = useState(false);
+  const [find, setFind] = useState("");
   const request = { recipe: recipe?.name ?? name, preset: resume === null ? preset : null, values, resume };
   const rested = useRested(JSON.stringify(request), 200);
   const [check, setCheck] = useState<LaunchCheck>();
@@ -124,7 +125,9 @@ function Form(props: {
     setFailed(undefined);
     setAttempted(true);
     if (problems.length > 0) {
-      document.getElementById(`knob-${problems.find(({ key }) => key !== null)?.key}`)?.focus();
+      setFind("");
+      const wrong = problems.find(({ key }) => key !== null)?.key;
+      requestAnimationFrame(() => document.getElementById(`knob-${wrong}`)?.focus());
       return;
     }
     try {
@@ -149,8 +152,8 @@ function Form(props: {
           : "The run's own settings are kept; change what you give."
       }
     >
-      {resume === null && (
-        <div class="fields">
+      <div class="fields">
+        {resume === null && (
           <label>
             Recipe
             <select
@@ -164,21 +167,28 @@ function Form(props: {
               ))}
             </select>
           </label>
-          {recipe.presets.length > 0 && (
-            <label>
-              Preset
-              <select value={preset ?? ""} onChange={(event) => setPreset(event.currentTarget.value || null)}>
-                <option value="">none</option>
-                {recipe.presets.map((one) => (
-                  <option key={one.name} value={one.name}>
-                    {one.name}
-                  </option>
-                ))}
-              </select>
-            </label>
-          )}
-        </div>
-      )}
+        )}
+        {resume === null && recipe.presets.length > 0 && (
+          <label>
+            Preset
+            <select value={preset ?? ""} onChange={(event) => setPreset(event.currentTarget.value || null)}>
+              <option value="">none</option>
+              {recipe.presets.map((one) => (
+                <option key={one.name} value={one.name}>
+                  {one.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <input
+          type="search"
+          placeholder="Find a setting"
+          aria-label="Find a setting"
+          value={find}
+          onInput={(event) => setFind(event.currentTarget.value)}
+        />
+      </div>
       {problems
         .filter(({ key }) => key === null || !hasField(recipe, key))
         .map(({ text, fix }) => (
@@ -193,6 +203,7 @@ function Form(props: {
         effective={check?.effective ?? []}
         problems={shown}
         choices={choices}
+        find={find}
         locked={resume === null ? [] : ["out", "model", "data"]}
         onSet={set}
       />
@@ -211,7 +222,9 @@ function Form(props: {
             ? `${shown.length} ${shown.length === 1 ? "setting needs" : "settings need"} a look`
             : open.length > 0
               ? `still needed: ${open.map(({ key }) => key).join(", ")}`
-              : "The same on the command line; Stop saves a checkpoint first."}
+              : recipe.name === "eval"
+                ? "An interrupted evaluation goes on with the same folder."
+                : "The same on the command line; Stop saves a checkpoint first."}
         </span>
       </div>
     </Page>

@@ -92,7 +92,7 @@ export function plotOptions(
         ? { distr: 3 }
         : { range: (_plot, low, high) => yRange(low, high, props.fromZero ?? false) },
     },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0], // half of the last step's label
     axes: [
       {
         stroke: soft,

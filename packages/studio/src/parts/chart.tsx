@@ -77,14 +77,14 @@ export function Chart(props: ChartProps) {
         </h3>
         {lines.length > 1 && (
           <span class="legend">
-            {lines.map(({ name, tint }) => (
+            {lines.map(({ name, tint, dash }) => (
               <button
                 type="button"
                 key={name}
                 aria-pressed={!off.has(name)}
                 onClick={() => setOff(toggled(off, name))}
               >
-                <span class={`swatch t${tint}`} />
+                <span class={`swatch t${tint}${dash ? " dash" : ""}`} />
                 {name}
               </button>
             ))}

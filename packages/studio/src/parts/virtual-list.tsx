@@ -15,8 +15,10 @@ export interface VirtualListProps<T> {
   label: string;
   total: number;
   height: number;
-  /** Changes when other rows are meant: what was loaded is forgotten. */
+  /** Changes when other rows are meant: the list starts at its top again. */
   question: string;
+  /** Changes when there are more of the same rows: they are loaded again, and the place in the list is kept. */
+  version?: string;
   /** The first page, which came with the answer that said how many there are. */
   first: T[];
   load(offset: number, limit: number, signal: AbortSignal): Promise<T[]>;
@@ -44,6 +46,9 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
 
   useLayoutEffect(() => {
     pages.current = new Map(props.first.length > 0 ? [[0, props.first]] : []);
+    setTurn((n) => n + 1);
+  }, [question, props.version]);
+  useLayoutEffect(() => {
     setAt(0);
     setTop(0);
     if (box.current !== null) box.current.scrollTop = 0;
@@ -65,7 +70,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
       );
     }
     return () => stop.abort();
-  }, [Math.floor(first / PAGE), Math.floor((first + visible) / PAGE), question, total]);
+  }, [Math.floor(first / PAGE), Math.floor((first + visible) / PAGE), question, props.version, total]);
 
   const item = (index: number): T | undefined => {
     const page = pages.current.get(Math.floor(index / PAGE));

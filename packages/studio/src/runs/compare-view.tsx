@@ -1,16 +1,21 @@
 import { useState } from "preact/hooks";
 import { get, part, type RunDetail, type SeriesReply } from "../api.ts";
-import { count, number, splitId } from "../format.ts";
+import { count, number, plural, splitId } from "../format.ts";
 import { useEvery, useLoad } from "../hooks.ts";
-import { Failure, Page, Part, Status } from "../parts/blocks.tsx";
+import { Failure, Note, Page, Part, Status } from "../parts/blocks.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { link, type Route } from "../router.tsx";
-import { CurveControls } from "./curve-controls.tsx";
+import { CurveControls, isFound } from "./curve-controls.tsx";
+import { ComparedSamples } from "./samples.tsx";
 import { lineOf, usualSmoothing, type Window } from "./series.ts";
+
+/** As many as there are colours. */
+export const MOST_COMPARED = 8;
 
 /** Runs laid over each other, and what was told to one and not to the other. */
 export function CompareView({ route }: { route: Route }) {
-  const ids = (route.query.get("runs") ?? "").split("\n").filter(Boolean).slice(0, 8);
+  const asked = (route.query.get("runs") ?? "").split("\n").filter(Boolean);
+  const ids = asked.slice(0, MOST_COMPARED);
   const { value: runs, error } = useLoad(`compare ${ids.join("\n")}`, (signal) =>
     Promise.all(ids.map((id) => get<RunDetail>(`runs/${part(id)}`, {}, signal))),
   );
@@ -30,7 +35,16 @@ export function CompareView({ route }: { route: Route }) {
     );
   const names = shortNames(ids);
   return (
-    <Page over={over} title={names.join(" · ")} lead={`${runs.length} runs over the same steps.`}>
+    <Page
+      over={over}
+      title={names.join(" · ")}
+      lead={`${plural(runs.length, "run")} over each other, by step.`}
+    >
+      {asked.length > ids.length && (
+        <Note tone="warn">
+          The first {MOST_COMPARED} of {asked.length}: more lines cannot be told apart.
+        </Note>
+      )}
       <Overlay ids={ids} names={names} steps={Math.max(...runs.map(({ summary }) => summary.step))} />
       <Part title="Where they end" margin>
         <div class="scroll">
@@ -63,6 +77,7 @@ export function CompareView({ route }: { route: Route }) {
           </table>
         </div>
       </Part>
+      <ComparedSamples runs={runs} names={names} />
       <Differences runs={runs} names={names} />
     </Page>
   );
@@ -72,6 +87,7 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
   const [range, setRange] = useState<Window["range"]>();
   const [smoothing, setSmoothing] = useState<number>();
   const [log, setLog] = useState(false);
+  const [find, setFind] = useState("");
   const smooth = smoothing ?? usualSmoothing(steps);
   // One grid for all, so that a column of the chart means the same steps in each.
   const all = range ?? { from: 1, to: Math.max(1, steps) };
@@ -84,9 +100,9 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
     replies.flatMap((reply, i) =>
       reply === undefined || reply.series[key] === undefined ? [] : [plain(reply, key, names[i]!, i + 1)],
     );
-  const shared = [...new Set(there.flatMap(({ series }) => Object.keys(series)))].filter(
-    (key) => !["loss", "epoch", "trained_tokens"].includes(key),
-  );
+  const keys = [...new Set(there.flatMap(({ series }) => Object.keys(series)))];
+  const found = keys.filter((key) => key !== "loss" && isFound(titleOf(key), [key], find));
+  const shown = found.slice(0, MOST_CHARTS);
   const common = { x, sync: "compare", onZoom: zoom, onReset: () => setRange(undefined) };
   return (
     <>
@@ -96,21 +112,30 @@ function Overlay({ ids, names, steps }: { ids: string[]; names: string[]; steps:
         onSmooth={setSmoothing}
         log={log}
         onLog={setLog}
+        find={find}
+        onFind={setFind}
         onReset={() => setRange(undefined)}
       />
-      <Chart
-        {...common}
-        title="Loss"
-        unit="nats per trained token"
-        lines={lines("loss")}
-        height={300}
-        log={log}
-      />
+      {isFound("Loss", [], find) && (
+        <Chart
+          {...common}
+          title="Loss"
+          unit="nats per trained token"
+          lines={lines("loss")}
+          height={300}
+          log={log}
+        />
+      )}
       <div class="charts">
-        {shared.slice(0, 24).map((key) => (
-          <Chart key={key} {...common} title={TITLES[key] ?? key} lines={lines(key)} />
+        {shown.map((key) => (
+          <Chart key={key} {...common} title={titleOf(key)} lines={lines(key)} />
         ))}
       </div>
+      {shown.length < found.length && (
+        <p class="soft">
+          {shown.length} of {found.length} curves: find the others by their name.
+        </p>
+      )}
     </>
   );
 }
@@ -120,6 +145,12 @@ const TITLES: Record<string, string> = {
   grad_norm: "Gradient norm",
   tokens_per_second: "Tokens/s",
 };
+
+const MOST_CHARTS = 24;
+
+function titleOf(key: string): string {
+  return TITLES[key] ?? key.replace(/^source\//, "Loss of ");
+}
 
 /** One reply a run, asked for together, so that all stand on the same grid. */
 function useEach(ids: string[], { range, smooth }: Window): (SeriesReply | undefined)[] {
@@ -140,9 +171,16 @@ function plain(reply: SeriesReply, key: string, name: string, tint: number) {
 function Differences({ runs, names }: { runs: RunDetail[]; names: string[] }) {
   const keys = [...new Set(runs.flatMap(({ settings }) => settings.map(({ key }) => key)))];
   const valueIn = (run: RunDetail, key: string) => run.settings.find((one) => one.key === key)?.value;
-  const differing = keys.filter((key) => new Set(runs.map((run) => valueIn(run, key))).size > 1);
+  // Every run has a folder of its own.
+  const differing = keys.filter(
+    (key) => key !== "out" && new Set(runs.map((run) => valueIn(run, key))).size > 1,
+  );
   return (
-    <Part title="Settings that differ" margin note={`${keys.length - differing.length} others are the same.`}>
+    <Part
+      title="Settings that differ"
+      margin
+      note={`${keys.filter((key) => key !== "out").length - differing.length} others are the same.`}
+    >
       {differing.length === 0 ? (
         <p class="soft">None.</p>
       ) : (

@@ -7,6 +7,9 @@ export function CurveControls(props: {
   onSmooth: (smooth: number) => void;
   log: boolean;
   onLog: (log: boolean) => void;
+  /** Words that the titles of the charts shown must hold. */
+  find: string;
+  onFind: (words: string) => void;
   onReset: () => void;
   hint: string;
 }) {
@@ -31,6 +34,14 @@ export function CurveControls(props: {
         />
         log scale
       </label>
+      <input
+        type="search"
+        class="narrow"
+        placeholder="Find a curve"
+        aria-label="Find a curve"
+        value={props.find}
+        onInput={(event) => props.onFind(event.currentTarget.value)}
+      />
       {range ? (
         <button type="button" onClick={props.onReset}>
           steps {count(Math.round(range.from))} to {count(Math.round(range.to))}: show all
@@ -40,4 +51,13 @@ export function CurveControls(props: {
       )}
     </div>
   );
+}
+
+/** Whether a chart is meant by what was typed: every word of it, in any order. */
+export function isFound(title: string, keys: readonly string[], find: string): boolean {
+  const text = `${title} ${keys.join(" ")}`.toLowerCase();
+  return find
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }

@@ -3,7 +3,7 @@ import type { SeriesReply } from "../api.ts";
 import { percent } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
 import type { Line } from "../parts/chart-plot.ts";
-import { CurveControls } from "./curve-controls.tsx";
+import { CurveControls, isFound } from "./curve-controls.tsx";
 import { lineOf, useSeries, usualSmoothing, type Window } from "./series.ts";
 
 const OWN = new Set(["loss", "lr", "grad_norm", "tokens_per_second", "epoch", "trained_tokens"]);
@@ -13,6 +13,7 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
   const [range, setRange] = useState<Window["range"]>();
   const [smoothing, setSmoothing] = useState<number>();
   const [log, setLog] = useState(false);
+  const [find, setFind] = useState("");
   const smooth = smoothing ?? usualSmoothing(steps);
   const reply = useSeries(id, { range, smooth });
   if (reply === undefined) return <div style={{ minHeight: "26rem" }} aria-busy="true" />;
@@ -22,7 +23,13 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
   const reset = () => setRange(undefined);
   const common = { x: reply.x, sync: `run-${id}`, onZoom: zoom, onReset: reset };
   const pick = (key: string) => (index: number) => onStep(stepAt(reply, key, index));
-  const small = groups(reply);
+  const small = groups(reply).filter(({ title, keys }) =>
+    isFound(
+      title,
+      keys.map(({ key }) => key),
+      find,
+    ),
+  );
   return (
     <>
       <CurveControls
@@ -31,6 +38,8 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
         onSmooth={setSmoothing}
         log={log}
         onLog={setLog}
+        find={find}
+        onFind={setFind}
         onReset={reset}
       />
       {reply.readShare < 1 && (
@@ -38,20 +47,23 @@ export function Curves({ id, steps, onStep }: { id: string; steps: number; onSte
           Reading the run: {percent(reply.readShare, 0)}
         </p>
       )}
-      <Chart
-        {...common}
-        title="Loss"
-        unit="nats per trained token"
-        lines={lossLines(reply)}
-        height={280}
-        log={log}
-        onPick={pick("loss")}
-      />
+      {isFound("Loss", ["loss", "training"], find) && (
+        <Chart
+          {...common}
+          title="Loss"
+          unit="nats per trained token"
+          lines={lossLines(reply)}
+          height={280}
+          log={log}
+          onPick={pick("loss")}
+        />
+      )}
       <div class="charts">
         {small.map(({ title, unit, keys, fromZero }) => {
-          const lines = keys.flatMap(
-            ({ key, name }, i) => lineOf(reply, key, name, tintOf(title, i), title !== "Learning rate") ?? [],
-          );
+          const lines = keys.flatMap(({ key, name }, i) => {
+            const line = lineOf(reply, key, name, tintOf(title, i), title !== "Learning rate");
+            return line === undefined ? [] : [{ ...line, dash: i >= 8 }]; // the colours come round again
+          });
           return (
             <Chart
               key={title}

@@ -4,6 +4,7 @@ import { useEvery, useLoad } from "../hooks.ts";
 import { Failure, Figures, Note, Page, Part, Status } from "../parts/blocks.tsx";
 import { link, type Route, setQuery } from "../router.tsx";
 import { Curves } from "./curves.tsx";
+import { Samples } from "./samples.tsx";
 import { StepDrawer } from "./step-drawer.tsx";
 
 /** One run: what became of it, its curves, what it said, what it was told. */
@@ -18,20 +19,20 @@ export function RunView({ route }: { route: Route }) {
   useEvery(goesOn ? 1500 : 5000, reload); // one that has ended may be resumed
   const step = route.query.get("step");
   const { name, folder } = splitId(id);
+  const over = (
+    <>
+      <a href={link("runs")}>Runs</a> <span>{folder}</span>
+    </>
+  );
   if (run === undefined)
-    return <Page title={name}>{error ? <Failure of={error} /> : <div aria-busy="true" />}</Page>;
+    return (
+      <Page over={over} title={name}>
+        {error ? <Failure of={error} /> : <div aria-busy="true" />}
+      </Page>
+    );
   const { summary } = run;
   return (
-    <Page
-      over={
-        <>
-          <a href={link("runs")}>Runs</a> <span>{folder}</span>
-        </>
-      }
-      title={name}
-      actions={<Actions run={run} reload={reload} />}
-      lead={<Lead run={run} />}
-    >
+    <Page over={over} title={name} actions={<Actions run={run} reload={reload} />} lead={<Lead run={run} />}>
       {run.error && (
         <Note tone="bad">
           {run.error.message} {run.error.code && <code>{run.error.code}</code>}
@@ -129,31 +130,6 @@ function remaining({ summary }: RunDetail): string | undefined {
   if (summary.startedAt === null || summary.totalSteps === null || summary.step < 3) return undefined;
   const passed = Date.now() - new Date(summary.startedAt).getTime();
   return duration((passed / summary.step) * (summary.totalSteps - summary.step));
-}
-
-function Samples({ run }: { run: RunDetail }) {
-  const prompts = [...new Set(run.samples.map(({ prompt }) => prompt))];
-  return (
-    <Part title="What it says" margin note="Answers to the sample prompts, as training went on.">
-      {prompts.slice(0, 12).map((prompt) => (
-        <div key={prompt} style={{ marginBottom: "1.2rem" }}>
-          <h3 class="words">{prompt}</h3>
-          <table>
-            <tbody>
-              {run.samples
-                .filter((sample) => sample.prompt === prompt)
-                .map(({ step, text }) => (
-                  <tr key={step}>
-                    <td class="num soft">step {count(step)}</td>
-                    <td class="text words">{text === "" ? <span class="soft">(nothing)</span> : text}</td>
-                  </tr>
-                ))}
-            </tbody>
-          </table>
-        </div>
-      ))}
-    </Part>
-  );
 }
 
 function Settings({ run }: { run: RunDetail }) {

@@ -1,15 +1,19 @@
 import { useState } from "preact/hooks";
 import type { Catalog, RunSummary } from "../api.ts";
-import { count, moment, number, splitId } from "../format.ts";
+import { count, moment, number, plural, splitId } from "../format.ts";
 import { Note, Page, Spark, Status } from "../parts/blocks.tsx";
 import { link } from "../router.tsx";
+import { MOST_COMPARED } from "./compare-view.tsx";
 
 export function RunsView({ catalog }: { catalog: Catalog }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [words, setWords] = useState("");
+  const [sort, setSort] = useState<Sort>({ by: "changed", descending: true });
   const runs = catalog.runs.filter((run) =>
     `${run.id} ${run.recipe} ${run.status} ${run.model}`.toLowerCase().includes(words.toLowerCase()),
   );
+  const sorted = sortedRuns(runs, sort);
+  const full = chosen.size >= MOST_COMPARED;
   const running = catalog.runs.filter(({ status }) => status === "running").length;
   const choose = (id: string) => {
     const next = new Set(chosen);
@@ -56,7 +60,14 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
             >
               Compare {chosen.size > 1 ? chosen.size : ""}
             </button>
-            <span class="soft">{chosen.size < 2 && "Tick two or more to lay them over each other."}</span>
+            <span class="soft" role="status">
+              {chosen.size < 2
+                ? "Tick two or more to lay them over each other."
+                : full
+                  ? `${MOST_COMPARED} at most.`
+                  : ""}
+              {words !== "" && ` ${plural(runs.length, "run")} found.`}
+            </span>
           </div>
           <div class="scroll">
             <table class="wide runs-table">
@@ -65,18 +76,24 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
                   <th>
                     <span class="hidden">Compare</span>
                   </th>
-                  <th>Run</th>
+                  <Head name="Run" by="name" sort={sort} onSort={setSort} />
                   <th class="wide-only">Status</th>
-                  <th class="num">Step</th>
-                  <th class="num">Loss</th>
+                  <Head name="Step" by="step" sort={sort} onSort={setSort} class="num" />
+                  <Head name="Loss" by="loss" sort={sort} onSort={setSort} class="num" />
                   <th class="wide-only">Course</th>
                   <th class="wide-only">Model</th>
-                  <th class="num wide-only">Changed</th>
+                  <Head name="Changed" by="changed" sort={sort} onSort={setSort} class="num wide-only" />
                 </tr>
               </thead>
               <tbody>
-                {runs.map((run) => (
-                  <Row key={run.id} run={run} chosen={chosen.has(run.id)} onChoose={() => choose(run.id)} />
+                {sorted.map((run) => (
+                  <Row
+                    key={run.id}
+                    run={run}
+                    chosen={chosen.has(run.id)}
+                    full={full}
+                    onChoose={() => choose(run.id)}
+                  />
                 ))}
               </tbody>
             </table>
@@ -87,7 +104,56 @@ export function RunsView({ catalog }: { catalog: Catalog }) {
   );
 }
 
-function Row({ run, chosen, onChoose }: { run: RunSummary; chosen: boolean; onChoose: () => void }) {
+interface Sort {
+  by: "name" | "step" | "loss" | "changed";
+  descending: boolean;
+}
+
+/** A loss that is no number comes last, whichever way. */
+function sortedRuns(runs: readonly RunSummary[], { by, descending }: Sort): RunSummary[] {
+  const sign = descending ? -1 : 1;
+  const value = ({ step, loss }: RunSummary) =>
+    by === "step" ? step : typeof loss === "number" ? loss : sign * Number.POSITIVE_INFINITY;
+  const text = (run: RunSummary) => (by === "name" ? splitId(run.id).name : run.changedAt);
+  return [...runs].sort((a, b) =>
+    by === "name" || by === "changed"
+      ? sign * text(a).localeCompare(text(b), "en", { numeric: true })
+      : sign * (value(a) - value(b) || 0),
+  );
+}
+
+function Head(props: {
+  name: string;
+  by: Sort["by"];
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  class?: string;
+}) {
+  const { name, by, sort, onSort } = props;
+  const here = sort.by === by;
+  // The newest first, the lowest loss first.
+  const descending = here ? !sort.descending : by === "changed" || by === "step";
+  return (
+    <th class={props.class ?? ""} aria-sort={!here ? "none" : sort.descending ? "descending" : "ascending"}>
+      <button type="button" onClick={() => onSort({ by, descending })}>
+        {name}
+        {here && (sort.descending ? " ↓" : " ↑")}
+      </button>
+    </th>
+  );
+}
+
+function Row({
+  run,
+  chosen,
+  full,
+  onChoose,
+}: {
+  run: RunSummary;
+  chosen: boolean;
+  full: boolean;
+  onChoose: () => void;
+}) {
   const { name, folder } = splitId(run.id);
   const address = link("run", run.id);
   const open = (event: MouseEvent) => {
@@ -96,7 +162,13 @@ function Row({ run, chosen, onChoose }: { run: RunSummary; chosen: boolean; onCh
   return (
     <tr class={`go${chosen ? " on" : ""}`} onClick={open}>
       <td>
-        <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Compare ${run.id}`} />
+        <input
+          type="checkbox"
+          checked={chosen}
+          disabled={full && !chosen}
+          onChange={onChoose}
+          aria-label={`Compare ${run.id}`}
+        />
       </td>
       <td>
         <span class="name">

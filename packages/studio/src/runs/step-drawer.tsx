@@ -28,28 +28,9 @@ export function StepDrawer({
       title={`Step ${count(step)}`}
       label={`Step ${step}`}
       onClose={() => setQuery({ step: undefined, row: undefined })}
-      actions={
-        <>
-          <button
-            type="button"
-            class="bare"
-            disabled={step <= 1}
-            onClick={() => go(step - 1)}
-            aria-label="Step before"
-          >
-            ←
-          </button>
-          <button
-            type="button"
-            class="bare"
-            disabled={step >= last}
-            onClick={() => go(step + 1)}
-            aria-label="Next step"
-          >
-            →
-          </button>
-        </>
-      }
+      what="step"
+      before={step > 1 ? () => go(step - 1) : undefined}
+      next={step < last ? () => go(step + 1) : undefined}
     >
       {error && <Failure of={error} />}
       {value && value.step === step && (
