@@ -16,8 +16,12 @@ export interface Bucket<Parameter extends Sized = Tensor> {
   readonly owner: number | undefined;
 }
 
-/** Large enough for full bandwidth, small enough that one is sent while the next is computed. */
-const BUCKET_BYTES = 25 * 2 ** 20;
+/** Large enough for full bandwidth. */
+const MOST_BYTES = 25 * 2 ** 20;
+/** Below it, what a message costs by itself would count. */
+const LEAST_BYTES = 2 ** 20;
+/** Into so many messages small models are cut: the last is sent when nothing is left to compute beside it. */
+const MESSAGES = 16;
 
 /** Members begin at multiples of so many elements, where kernels like memory to begin. */
 const ALIGNMENT = 64;
@@ -38,12 +42,12 @@ export function ownersOf<Parameter extends Sized>(
 
 /**
  * Parameters of one owner and dtype together, in the order in which buckets become complete.
- * @param bytes of one message
+ * @param bytes of one message; left out, what suits the whole
  */
 export function bucketsOf<Parameter extends Sized>(
   parameters: readonly Parameter[],
   owners?: ReadonlyMap<Parameter, number>,
-  bytes = BUCKET_BYTES,
+  bytes = messageBytes(parameters),
 ): Bucket<Parameter>[] {
   const all: { members: Parameter[]; owner: number | undefined; last: number }[] = [];
   const open = new Map<string, { members: Parameter[]; last: number; bytes: number }>();
@@ -62,6 +66,11 @@ export function bucketsOf<Parameter extends Sized>(
     bucket.bytes += parameter.sizeBytes;
   }
   return all.sort((a, b) => a.last - b.last).map(({ members, owner }) => ({ members, owner }));
+}
+
+function messageBytes(parameters: readonly Sized[]): number {
+  const all = parameters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return Math.min(MOST_BYTES, Math.max(LEAST_BYTES, all / MESSAGES));
 }
 
 /**

@@ -20,7 +20,7 @@ export type Shard = "none" | "optimizer" | "gradients" | "parameters";
 
 export interface DistributedSettings extends AdamwSettings {
   shard?: Shard;
-  /** Gradients travel in messages of about so many bytes (25 MB). */
+  /** Gradients travel in messages of about so many bytes (25 MB, of a small model less). */
   bucketBytes?: number;
 }
 
