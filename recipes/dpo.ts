@@ -16,8 +16,8 @@ import {
   adapterKnobs,
   adaptersOffReference,
   batchKnobs,
+  checkLossSettings,
   checkRanksAgree,
-  checkReferenceSetting,
   checkSameData,
   checkStartsAtReference,
   contextLength,
@@ -85,7 +85,7 @@ export type DpoRunSettings = z.output<typeof settings>;
 
 export async function run(settings: DpoRunSettings, context: RecipeContext): Promise<RunOutcome> {
   // 1. Everything that can be wrong is found before anything is written.
-  checkReferenceSetting(settings);
+  checkLossSettings(settings);
   const setup = await prepareTraining(settings, context);
   const { world, machine, start } = setup; // one process or a rank of several; the device; step 0 or a checkpoint
 

@@ -140,6 +140,14 @@ describe("relatives of DPO learn the preference as well", () => {
   });
 });
 
+test("smoothed labels pull less: at equal margins the gradient is 1 - 2 times the share that is wrong", async () => {
+  // d/dm of -(1 - e) log sigmoid(m) - e log sigmoid(-m) at m = 0 is -(1 - e) / 2 + e / 2
+  const norm = async (labelSmoothing: number) => (await train({ labelSmoothing, maxSteps: 1 })).numbers[0]!;
+  const [plain, smoothed] = [await norm(0), await norm(0.25)];
+  expect(smoothed.loss).toBeCloseTo(Math.LN2, 3);
+  expect(smoothed.grad_norm! / plain.grad_norm!).toBeCloseTo(0.5, 3);
+});
+
 describe("numbers do not depend on", () => {
   const close = async (a: Partial<dpo.DpoRunSettings>, b: Partial<dpo.DpoRunSettings>) => {
     const [one, other] = [await train(a), await train(b)];

@@ -133,6 +133,7 @@ export { accumulateSft, type LossReduction, lossScales } from "./train/accumulat
 export { accumulateDpo } from "./train/accumulate-dpo.js";
 export { accumulateKto, judgedBatches, type KtoBaseline, ktoBaseline } from "./train/accumulate-kto.js";
 export { accumulateReward } from "./train/accumulate-reward.js";
+export { checkLossSettings } from "./train/check-loss.js";
 export { checkMethod } from "./train/check-settings.js";
 export { isDue, restoreCheckpoint, saveCheckpoint, type TrainingState } from "./train/checkpoint.js";
 export { describeRows } from "./train/describe.js";

@@ -80,17 +80,21 @@ export class LoraLinear implements Linear {
   }
 
   forward(x: Tensor): Tensor {
-    const y = this.base.forward(x);
-    for (const adapter of this.adapters) {
+    return this.forwardTogether([this], x)[0]!;
+  }
+
+  forwardTogether(linears: readonly Linear[], x: Tensor): Tensor[] {
+    const corrected = linears.map((linear) => {
+      const { base, adapters } =
+        linear instanceof LoraLinear ? linear : { base: linear, adapters: [] as LoraAdapter[] };
+      return { name: linear.name, y: base.forward(x), adapters };
+    });
+    for (const adapter of new Set(corrected.flatMap(({ adapters }) => adapters))) {
       if (!adapter.enabled) continue;
-      const { a, b } = adapter.pairs.get(this.name)!;
-      const { dropout } = adapter.settings;
-      const seen = adapter.drops && dropout > 0 ? torch.dropout(x, dropout, true) : x;
-      // Into y as it is computed: no tensor of y's size more, no pass over it more.
-      const low = torch.linear(seen, a).view([-1, adapter.settings.rank]);
-      y.view([-1, this.outFeatures]).addmm_(low, b.t(), { alpha: adapter.scaling });
+      const own = corrected.filter(({ adapters }) => adapters.includes(adapter));
+      addCorrections(own, adapter, x);
     }
-    return y;
+    return corrected.map(({ y }) => y);
   }
 
   namedParameters(): Iterable<readonly [string, Tensor]> {
@@ -104,6 +108,29 @@ export class LoraLinear implements Linear {
       pairs.get(this.name)!.b.dispose();
     }
   }
+}
+
+/** Into every y as it was computed: no tensor of its size more, no pass over it more. */
+function addCorrections(own: readonly { name: string; y: Tensor }[], adapter: LoraAdapter, x: Tensor): void {
+  const { dropout, rank } = adapter.settings;
+  const pairs = own.map(({ name }) => adapter.pairs.get(name)!);
+  const drops = adapter.drops && dropout > 0;
+  // Products with one side of `rank` are slow for what they compute: where all see the same x, they are one. Dropout is each one's own.
+  const lows =
+    drops || own.length === 1
+      ? pairs.map(({ a }) => torch.linear(drops ? torch.dropout(x, dropout, true) : x, a))
+      : torch.linear(x, torch.cat(pairs.map(({ a }) => a))).split(
+          own.map(() => rank),
+          -1,
+        );
+  own.forEach(({ y }, i) => {
+    // In place on a view the backward pass would copy the whole gradient.
+    const [flat, low] = [y, lows[i]!].map((t) => (t.ndim === 2 ? t : t.view([-1, t.shape.at(-1)!]))) as [
+      Tensor,
+      Tensor,
+    ];
+    flat.addmm_(low, pairs[i]!.b.t(), { alpha: adapter.scaling });
+  });
 }
 
 export function loraScaling({ rank, alpha, rslora = false }: LoraSettings): number {
@@ -142,10 +169,24 @@ export function attachLora(
 }
 
 /** The projections that an adapter of these settings has. @throws {SettingsError} as `addLora` */
-export function loraTargets(
-  model: LanguageModel,
+export function loraTargets(model: LanguageModel, settings: LoraSettings): Linear[] {
+  const linears = [...model.linears()];
+  const names = linears.map(({ name }) => name);
+  checkLora(settings, names);
+  return linears.filter(({ name }) => settings.targetModules.some((target) => isTarget(name, target)));
+}
+
+const isTarget = (name: string, target: string): boolean => name === target || name.endsWith(`.${target}`);
+
+/**
+ * Whether an adapter of these settings can be put on a model.
+ * @param names of the model's projections
+ * @throws {SettingsError} as `addLora`
+ */
+export function checkLora(
   { rank, alpha, dropout, targetModules }: LoraSettings,
-): Linear[] {
+  names: readonly string[],
+): void {
   const wrong =
     !Number.isInteger(rank) || rank < 1
       ? `rank is ${rank}; it must be a whole number from 1 on`
@@ -156,11 +197,9 @@ export function loraTargets(
           : undefined;
   if (wrong !== undefined)
     throw new SettingsError("ERR_LORA_SETTINGS", `${wrong}.`, { where: "lora", fix: "correct the setting." });
-  const linears = [...model.linears()];
-  const isTarget = (name: string, target: string): boolean => name === target || name.endsWith(`.${target}`);
-  const unknown = targetModules.filter((target) => !linears.some(({ name }) => isTarget(name, target)));
+  const unknown = targetModules.filter((target) => !names.some((name) => isTarget(name, target)));
   if (unknown.length > 0 || targetModules.length === 0) {
-    const known = new Set(linears.map(({ name }) => name.slice(name.lastIndexOf(".") + 1)));
+    const known = new Set(names.map((name) => name.slice(name.lastIndexOf(".") + 1)));
     throw new SettingsError(
       "ERR_LORA_TARGETS",
       unknown.length > 0
@@ -169,7 +208,6 @@ export function loraTargets(
       { where: "lora.targetModules", fix: `choose from ${[...known].join(", ")}.` },
     );
   }
-  return linears.filter(({ name }) => targetModules.some((target) => isTarget(name, target)));
 }
 
 /** Every adapter that is on the model, in the order they were added. */

@@ -9,12 +9,15 @@ export interface HeldOutSettings extends TrainRowsOptions {
   evalData: string | null;
   /** How many rows to take out of the training data. */
   heldOutRows: number | null;
+  /** How often their loss is measured. */
+  evalEverySteps?: number | null;
   seed: number;
 }
 
 /**
  * @returns `rows` to train on and those `heldOut`, which may be none
- * @throws {SettingsError} `ERR_HELD_OUT` when both ways are asked for, or more than half of the rows would be held out
+ * @throws {SettingsError} `ERR_HELD_OUT` when both ways are asked for, or none and yet measurements, or more than half of the rows
+ *   would be held out
  */
 export async function holdOutRows(
   data: TrainRows,
@@ -30,6 +33,12 @@ export async function holdOutRows(
   }
   if (evalData !== null)
     return { rows: data.rows, heldOut: (await readTrainRows(evalData, tokenizer, settings)).rows };
+  if (count === null && settings.evalEverySteps != null) {
+    throw new SettingsError("ERR_HELD_OUT", "evalEverySteps is given, and no rows to measure then.", {
+      where: "evalEverySteps",
+      fix: "give evalData or heldOutRows too, or leave it out.",
+    });
+  }
   if (count === null) return { rows: data.rows, heldOut: [] };
   if (count > data.rows.length / 2) {
     throw new SettingsError("ERR_HELD_OUT", `${count} of ${data.rows.length} rows would be held out.`, {

@@ -73,7 +73,13 @@ describe("reading judged answers", () => {
       messages: [say("user", "a"), say("assistant", "b"), say("user", "c")],
       label: true,
     },
+    ERR_ANSWER_EMPTY: row("a", " ", true),
     ERR_PAIR_IDENTICAL: { prompt: "a", chosen: "b", rejected: "b" },
+    ERR_PAIR_PROMPT: {
+      chosen: [say("user", "a"), say("assistant", "b")],
+      rejected: [say("user", "c"), say("assistant", "d")],
+    },
+    ERR_PAIR_EMPTY: { prompt: "a", chosen: "b", rejected: "" },
     ERR_CHAT_ROLE_ORDER: { messages: [say("assistant", "a"), say("assistant", "b")], label: true },
     ERR_DATA_COLUMNS: { text: "a", label: true },
     ERR_JSON: '{"label": ',

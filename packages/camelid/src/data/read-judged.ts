@@ -26,7 +26,7 @@ export interface ReadJudged {
  * knows (`messages`, `prompt` and `completion`, ...) with `label`: true for a desirable last answer, false for an undesirable
  * one. A preference pair, in any shape that `readPreferences` knows, is two rows: `<id> chosen` and `<id> rejected`.
  * @throws {DataError} with the line: `ERR_LABEL`, `ERR_PAIR_...` as `readPreferences`, `ERR_CHAT_NO_ANSWER`,
- *   `ERR_NO_TRAINED_TOKEN`, `ERR_CHAT_ROLE_ORDER`, `ERR_DATA_ROW_SHAPE`, `ERR_DATA_COLUMNS`, `ERR_JSON`; `ERR_NO_ROWS`
+ *   `ERR_NO_TRAINED_TOKEN`, `ERR_ANSWER_EMPTY`, `ERR_CHAT_ROLE_ORDER`, `ERR_DATA_ROW_SHAPE`, `ERR_DATA_COLUMNS`, `ERR_JSON`; `ERR_NO_ROWS`
  */
 export async function readJudged(
   file: string,
@@ -91,6 +91,12 @@ function single(value: unknown, origin: RowOrigin, stem: string, row: number): J
     });
   }
   checkRoleOrder(conversation.messages, where);
+  if (conversation.messages.at(-1)!.content.trim() === "") {
+    throw new DataError("ERR_ANSWER_EMPTY", "the answer that is judged is empty.", {
+      where,
+      fix: SKIP_FIX,
+    });
+  }
   const { id, messages } = conversation;
   return { dataset: conversation.dataset, id, messages, desirable: label, origin };
 }

@@ -56,7 +56,8 @@ export async function readRowsToScore(
   }
   const { rows: read, skipped } = await readConversations(file, { ...options, requireAssistant: true });
   const answered = read.filter(({ messages, origin }) => {
-    if (messages.at(-1)!.role === "assistant") return true;
+    const last = messages.at(-1)!;
+    if (last.role === "assistant" && last.content.trim() !== "") return true;
     if (options.onBad === "error") throw noAnswer(origin);
     lost.push(noAnswer(origin));
     return false;

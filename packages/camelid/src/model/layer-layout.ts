@@ -66,6 +66,13 @@ export function layerProjections(
   };
 }
 
+/** Every projection of a model, by name: what can have an adapter. */
+export function projectionNames({ numHiddenLayers }: Pick<ModelConfig, "numHiddenLayers">): string[] {
+  return Array.from({ length: numHiddenLayers }, (_, layer) =>
+    PROJECTION_KEYS.map((key) => layerName(layer, PROJECTIONS[key])),
+  ).flat();
+}
+
 /** Names and shapes of all weights of a checkpoint, layer by layer. */
 export function weightShapes(config: ModelConfig): Map<string, readonly number[]> {
   const { hiddenSize, vocabSize } = config;

@@ -2,6 +2,31 @@ import { SettingsError } from "../errors.js";
 import type { World } from "../parallel/world.js";
 import { checkInBackward } from "./optim/adamw.js";
 
+/** What a recipe may look at between two steps, where it has such settings. */
+export interface LookSettings {
+  sampleEverySteps?: number | null;
+  samplePrompts?: string | null;
+  answerPrompts?: number | null;
+  evalTasks?: readonly string[] | null;
+  evalTasksEverySteps?: number | null;
+}
+
+/**
+ * Refuses to be asked for looks at nothing.
+ * @throws {SettingsError} `ERR_NOTHING_TO_LOOK_AT`
+ */
+export function checkLooks(settings: LookSettings): void {
+  const { sampleEverySteps, samplePrompts, answerPrompts, evalTasks, evalTasksEverySteps } = settings;
+  const nothing = (every: string, needed: string): SettingsError =>
+    new SettingsError("ERR_NOTHING_TO_LOOK_AT", `${every} is given, and nothing to look at then.`, {
+      where: every,
+      fix: `give ${needed} too, or leave it out.`,
+    });
+  if (sampleEverySteps != null && samplePrompts == null && answerPrompts == null)
+    throw nothing("sampleEverySteps", "samplePrompts");
+  if (evalTasksEverySteps != null && evalTasks == null) throw nothing("evalTasksEverySteps", "evalTasks");
+}
+
 export interface MethodSettings {
   lora: object | null;
   quantize: object | null;

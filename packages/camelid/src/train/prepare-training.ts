@@ -1,7 +1,10 @@
 /** How a training run begins, whatever it minimises: on what it computes, with whom, from where; and what it changes. */
 import type { Tensor } from "@camelid/torch";
+import { checkLora, type LoraSettings } from "../adapters/lora.js";
 import { checkVocabulary } from "../model/check-vocabulary.js";
+import { readConfig } from "../model/config.js";
 import type { LanguageModel } from "../model/language-model.js";
+import { projectionNames } from "../model/layer-layout.js";
 import { type LoadOptions, loadModel } from "../model/load.js";
 import { loadRewardModel, type RewardModel } from "../model/reward-model.js";
 import { folderSampleHash, weightsHash } from "../model/weights-hash.js";
@@ -10,7 +13,7 @@ import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
 import { aloneInTheWorld, type World } from "../parallel/world.js";
 import type { RecipeContext } from "../settings/recipe.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { checkMethod, type MethodSettings } from "./check-settings.js";
+import { checkLooks, checkMethod, type LookSettings, type MethodSettings } from "./check-settings.js";
 import { type Machine, type MachineSettings, prepareMachine } from "./machine.js";
 import type { Adamw } from "./optim/adamw.js";
 import { type DistributedSettings, distributedAdamw, type Shard } from "./optim/distributed-adamw.js";
@@ -18,9 +21,9 @@ import type { ResumableSettings } from "./resume-rules.js";
 import { findStart, restore, type Start } from "./start.js";
 
 /** What every recipe that trains has among its settings. */
-export interface TrainingSettings extends MachineSettings, MethodSettings, ResumableSettings {
+export interface TrainingSettings extends MachineSettings, MethodSettings, LookSettings, ResumableSettings {
   data: string;
-  lora: { dropout: number } | null;
+  lora: LoraSettings | null;
   quantize: Nf4Settings | null;
   activationCheckpointing: boolean;
   shard: Shard;
@@ -46,7 +49,7 @@ export interface TrainingSetup<Settings extends TrainingSettings = TrainingSetti
 
 /**
  * Checks what can be checked before anything is loaded, chooses the device and seeds it. Nothing is written.
- * @throws what `checkMethod`, `prepareMachine` and `findStart` throw
+ * @throws what `checkMethod`, `checkLooks`, `checkLora`, `prepareMachine` and `findStart` throw
  */
 export async function prepareTraining<Settings extends TrainingSettings>(
   settings: Settings,
@@ -54,8 +57,11 @@ export async function prepareTraining<Settings extends TrainingSettings>(
 ): Promise<TrainingSetup<Settings>> {
   const { world = aloneInTheWorld() } = context;
   checkMethod(settings, world);
+  checkLooks(settings);
   const machine = prepareMachine(settings, world);
   const start = await findStart(settings, context, machine.environment);
+  // Now, and not when the adapter is made: what is computed before may take long.
+  if (settings.lora !== null) checkLora(settings.lora, projectionNames(readConfig(start.modelFolder).config));
   return { settings, context, world, machine, start };
 }
 

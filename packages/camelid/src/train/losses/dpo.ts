@@ -16,7 +16,7 @@ export interface DpoSettings {
    * - `simpo`: means per token without a reference (Meng et al. 2024, https://arxiv.org/abs/2405.14734); beta 2.
    */
   lossType: LossType;
-  /** In [0, 0.5): how often the preference is taken to be the wrong way round (Mitchell 2023, conservative DPO). */
+  /** In [0, 0.5): how often the preference is taken to be the wrong way round (Mitchell 2023, conservative DPO); 0 for `ipo`. */
   labelSmoothing: number;
   /** `simpo` only: the margin in rewards that counts as even; the paper uses about half of beta. */
   targetMargin?: number;
