@@ -6,7 +6,7 @@
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { packedAttention } from "../nn/attention.js";
-import { denseLinear, type Linear } from "../nn/linear.js";
+import { denseLinear, forwardAll, type Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
 import { recompute } from "../nn/recompute.js";
 import { rmsNorm } from "../nn/rms-norm.js";
@@ -108,9 +108,10 @@ export class Decoder implements LanguageModel {
     cache: KeyValueCache | undefined,
   ): Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config;
-    const query = this.#heads(linears.qProj.forward(x), numAttentionHeads, norms.query);
-    const key = this.#heads(linears.kProj.forward(x), numKeyValueHeads, norms.key);
-    const value = this.#heads(linears.vProj.forward(x), numKeyValueHeads, undefined);
+    const [q, k, v] = forwardAll([linears.qProj, linears.kProj, linears.vProj], x);
+    const query = this.#heads(q!, numAttentionHeads, norms.query);
+    const key = this.#heads(k!, numKeyValueHeads, norms.key);
+    const value = this.#heads(v!, numKeyValueHeads, undefined);
     const window = attentionWindow(this.config, index);
     const attended =
       cache === undefined
@@ -128,8 +129,8 @@ export class Decoder implements LanguageModel {
   }
 
   #mlp({ linears }: Layer, x: Tensor): Tensor {
-    const gated = torch.fusedSwiglu(linears.gateProj.forward(x), linears.upProj.forward(x));
-    return linears.downProj.forward(gated);
+    const [gate, up] = forwardAll([linears.gateProj, linears.upProj], x);
+    return linears.downProj.forward(torch.fusedSwiglu(gate!, up!));
   }
 
   namedParameters(): Map<string, Tensor> {

@@ -12,8 +12,16 @@ export interface Linear extends Disposable {
   readonly outFeatures: number;
   /** [..., in] -> [..., out] */
   forward(x: Tensor): Tensor;
+  /** What `forwardAll` calls where projections of one input have work in common. */
+  forwardTogether?(linears: readonly Linear[], x: Tensor): Tensor[];
   /** Everything that a checkpoint stores, by full name. */
   namedParameters(): Iterable<readonly [string, Tensor]>;
+}
+
+/** What several projections make of one input, in their order. */
+export function forwardAll(linears: readonly Linear[], x: Tensor): Tensor[] {
+  const joint = linears.find(({ forwardTogether }) => forwardTogether !== undefined);
+  return joint?.forwardTogether?.(linears, x) ?? linears.map((linear) => linear.forward(x));
 }
 
 /**
