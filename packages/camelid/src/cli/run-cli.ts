@@ -74,6 +74,8 @@ async function buildProgram(
 
 /** 80 columns whatever the terminal; commander throws instead of exiting, and we print its errors. */
 function style(command: Command, streams: CliStreams): void {
+  // commander breaks no line where flags leave it less than 40 columns, and some of ours are long.
+  command.configureHelp({ minWidthToWrap: 24 });
   command.exitOverride().configureOutput({
     writeOut: streams.out,
     writeErr: () => {},
@@ -101,6 +103,12 @@ function report(error: unknown, words: readonly string[], { err }: CliStreams): 
     if (process.env.CAMELID_DEBUG) err(`${error.stack}\n`);
     return error.exitCode;
   }
+  const refused = systemError(error);
+  if (refused !== undefined) {
+    err(`${refused.format()}\n`);
+    if (process.env.CAMELID_DEBUG) err(`${refused.cause instanceof Error ? refused.cause.stack : ""}\n`);
+    return refused.exitCode;
+  }
   // Errors of the engine have the same shape without our base class: a code, where, fix.
   const { stack, message } = error instanceof Error ? error : new Error(String(error));
   err(`${formatted(error) ?? stack ?? message}\n`);
@@ -115,7 +123,8 @@ function formatted(error: unknown): string | undefined {
 /** What commander found wrong, in the form of all our errors. */
 function fromCommander(error: CommanderError, words: readonly string[]): SettingsError {
   const verb = words.find((word) => !word.startsWith("-"));
-  const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean.*\)$/s, "");
+  const said = error.code === "commander.help" ? "say which of its commands" : error.message;
+  const message = said.replace(/^error: /, "").replace(/\n\(Did you mean.*\)$/s, "");
   const suggestion = /\(Did you mean (?:one of )?(.*?)\?\)/s.exec(error.message)?.[1];
   const help = `see \`camelid ${verb === undefined ? "" : `${verb} `}--help\`.`;
   return new SettingsError("ERR_USAGE", `${message.replace(/\.$/, "")}.`, {
