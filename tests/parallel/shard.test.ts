@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
-import { readRun } from "camelid";
+import { loadModel, readRun, saveModel } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtCamelid } from "../cli/camelid.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
@@ -79,6 +79,21 @@ describe("the same training, its state in parts", () => {
       expect(folders(together.out)).toEqual(folders(alone.out));
       expect(stateDistance(together.out, alone.out)).toBeLessThan(1e-5);
     }
+  });
+
+  test.each(["quantised as it is read", "stored in 4 bits"])("adapters on a base %s", async (base) => {
+    let model = tiny.model;
+    if (base === "stored in 4 bits") {
+      model = join(root, "tiny-nf4");
+      using stored = loadModel(tiny.model, { quantize: { doubleQuant: true, throughFp16: false } });
+      saveModel(stored, model, { tokenizer: tiny.model });
+    }
+    const flags = ["--model", model, "--lora-rank", "4"];
+    if (model === tiny.model) flags.push("--quantize-type", "nf4");
+    const alone = await trained(`nf4 ${base} 1`, ...flags);
+    const together = await trained(`nf4 ${base} 2`, ...flags, "--nproc", "2", "--shard", "parameters");
+    expectSameSteps(alone.steps, together.steps);
+    expect(weightDistance(together.out, alone.out)).toBeLessThan(1e-5);
   });
 
   test("masters in fp32 and moments in 8 bits are in parts too", async () => {

@@ -1,11 +1,11 @@
 /** Which rank has which weights of a model that several load together, each its part. */
 import type { DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
-import { SettingsError } from "../errors.js";
+import { hollowNf4, type Nf4Description, type Nf4Weight, nf4Description } from "../nn/nf4-weight.js";
 import { ownersOf } from "../parallel/buckets.js";
 import { type Piece, ShardedBlocks } from "../parallel/sharded-blocks.js";
 import type { ModelWeights } from "../weights/weight-index.js";
-import { layerName, PROJECTION_KEYS, PROJECTIONS } from "./layer-layout.js";
+import { layerName, PROJECTION_KEYS, PROJECTIONS, weightShapes } from "./layer-layout.js";
 import type { LoadOptions } from "./load.js";
 import type { ModelConfig } from "./model-config.js";
 
@@ -14,21 +14,25 @@ export interface Deal {
   isElsewhere(name: string): boolean;
   /** In the place of such a weight: the same tensor without memory. */
   hollow(name: string): Tensor;
-  /** @param loaded every weight, hollow or not */
-  blocks(loaded: ReadonlyMap<string, Tensor>): ShardedBlocks;
+  /** Adds other ranks' 4-bit weights without memory. All ranks do it together. */
+  addHollowNf4(weights: Map<string, Nf4Weight>): void;
+  /** @param dense and @param nf4 every weight, hollow or not */
+  blocks(dense: ReadonlyMap<string, Tensor>, nf4: ReadonlyMap<string, Nf4Weight>): ShardedBlocks;
 }
+
+/** Bytes of a weight in 4 bits with its statistics: enough to deal by. */
+const NF4_BYTES = 4.13 / 8;
 
 /**
  * Deals out whole weights, the largest first to the rank with least, on every rank in the same way. The projections are then on
  * their owners; of the rest, which every rank has, the owner is who updates it.
- * @param names the weights that are no 4-bit codes
+ * @param isNf4 whether a weight is kept in 4 bits
  * @returns undefined when this process has everything
- * @throws {SettingsError} `ERR_SHARD_QUANTIZED`
  */
 export function dealWeights(
   config: ModelConfig,
-  { entries, folder }: ModelWeights,
-  names: readonly string[],
+  { entries }: ModelWeights,
+  isNf4: (name: string) => boolean,
   { shardOver: world, dtype, device = "cpu", trainable = false }: LoadOptions,
 ): Deal | undefined {
   if (world?.group === undefined) return undefined;
@@ -36,40 +40,42 @@ export function dealWeights(
   const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
     PROJECTION_KEYS.map((key) => layerName(layer, `${PROJECTIONS[key]}.weight`)),
   );
-  if (layers.flat().some((name) => !names.includes(name))) throw inFourBits(folder);
-  const sized = names.map((name) => {
-    const { shape, dtype: stored } = entries.get(name)!;
+  const split = new Set(layers.flat());
+  const shapes = weightShapes(config);
+  const kept = (name: string): DType => dtype ?? (entries.get(name)!.dtype as DType);
+  const sized = [...shapes].map(([name, shape]) => {
     const numel = shape.reduce((product, length) => product * length, 1);
-    const kept: DType = dtype ?? (stored as DType);
-    return { name, shape, numel, dtype: kept, sizeBytes: numel * torch.elementSize(kept) };
+    const bytes = isNf4(name) ? NF4_BYTES : torch.elementSize(kept(name));
+    return { name, numel, dtype: kept(name), sizeBytes: numel * bytes };
   });
   const owners = new Map([...ownersOf(sized, size)].map(([{ name }, owner]) => [name, owner]));
-  const split = new Set(layers.flat());
+  const isElsewhere = (name: string): boolean => split.has(name) && owners.get(name) !== rank;
   return {
-    isElsewhere: (name) => split.has(name) && owners.get(name) !== rank,
+    isElsewhere,
     hollow(name) {
-      const { shape, dtype: kept } = sized.find((one) => one.name === name)!;
-      const tensor = torch.empty(shape, { dtype: kept, device });
+      const tensor = torch.empty(shapes.get(name)!, { dtype: kept(name), device });
       torch.dropStorage(tensor);
       tensor.requiresGrad = trainable;
       return tensor;
     },
-    blocks(loaded) {
-      const piece = (name: string): Piece => ({ tensor: loaded.get(name)!, owner: owners.get(name)! });
-      const whole = names.filter((name) => !split.has(name)).map(piece);
-      return new ShardedBlocks(
-        world,
-        group,
-        layers.map((block) => block.map(piece)),
-        whole,
-      );
+    addHollowNf4(weights) {
+      const here = [...weights].map(([name, weight]) => [name, nf4Description(weight)]);
+      for (const text of world.exchange(JSON.stringify(here))) {
+        for (const [name, description] of JSON.parse(text) as [string, Nf4Description][])
+          if (isElsewhere(name)) weights.set(name, hollowNf4(description, device));
+      }
+    },
+    blocks(dense, nf4) {
+      const pieces = (name: string): Piece[] => {
+        const codes = nf4.get(name);
+        const tensors =
+          codes === undefined ? [dense.get(name)] : [codes.packed, codes.absmax, codes.nested?.absmax];
+        const owner = owners.get(name)!;
+        return tensors.flatMap((tensor) => (tensor === undefined ? [] : [{ tensor, owner }]));
+      };
+      const blocks = layers.map((names) => names.flatMap(pieces));
+      const whole = [...shapes.keys()].filter((name) => !split.has(name)).flatMap(pieces);
+      return new ShardedBlocks(world, group, blocks, whole);
     },
   };
-}
-
-function inFourBits(folder: string): SettingsError {
-  return new SettingsError("ERR_SHARD_QUANTIZED", "4-bit weights are not dealt out to the ranks.", {
-    where: `shard parameters, quantize; ${folder}`,
-    fix: "use --shard gradients, or leave quantize out.",
-  });
 }

@@ -69,22 +69,24 @@ export function loadModel(name: string, options: LoadOptions = {}): LanguageMode
   const nf4 = new Nf4Projections(weights, projections, stored, options);
   const names = [...new Set([...shapes.keys(), ...stored.keys()])];
   const dense = names.filter((name) => !nf4.wants(name));
-  const deal = dealWeights(config, weights, dense, options);
+  const deal = dealWeights(config, weights, (name) => nf4.wants(name), options);
+  const isElsewhere = (name: string): boolean => deal?.isElsewhere(name) ?? false;
   const loaded = new Map<string, Tensor>();
   try {
-    const here = dense.filter((name) => deal?.isElsewhere(name) !== true);
+    const here = dense.filter((name) => !isElsewhere(name));
     for (const [name, tensor] of readTensors(weights, here)) loaded.set(name, place(tensor, options));
-    for (const name of dense) if (deal?.isElsewhere(name)) loaded.set(name, deal.hollow(name));
-    const packed = names.filter((name) => nf4.wants(name));
+    for (const name of dense) if (isElsewhere(name)) loaded.set(name, deal!.hollow(name));
+    const packed = names.filter((name) => nf4.wants(name) && !isElsewhere(stored.get(name) ?? name));
     for (const [name, tensor] of readOneByOne(weights, packed)) nf4.take(name, tensor);
-    nf4.finish();
+    nf4.finish((matrix) => !isElsewhere(matrix));
+    deal?.addHollowNf4(nf4.weights);
     const linears = new Map(
       [...nf4.weights].map(([name, weight]) => {
         const linear = name.slice(0, -".weight".length);
         return [linear, new Nf4Linear(linear, weight, loaded.get(`${linear}.bias`))];
       }),
     );
-    return new Decoder(config, loaded, linears, deal?.blocks(loaded));
+    return new Decoder(config, loaded, linears, deal?.blocks(loaded, nf4.weights));
   } catch (error) {
     for (const tensor of loaded.values()) tensor.dispose();
     nf4[Symbol.dispose]();

@@ -91,9 +91,14 @@ export class Nf4Projections implements Disposable {
     }
   }
 
-  /** After the last tensor. @throws {ModelError} `ERR_NF4_TENSORS` naming a tensor that a stored matrix lacks */
-  finish(): void {
+  /**
+   * After the last tensor.
+   * @param isHere false for a matrix whose tensors were not read
+   * @throws {ModelError} `ERR_NF4_TENSORS` naming a tensor that a stored matrix lacks
+   */
+  finish(isHere: (matrix: string) => boolean): void {
     for (const matrix of new Set(this.#stored.values())) {
+      if (!isHere(matrix)) continue;
       const weight = nf4FromTensors(matrix, this.#shapes.get(matrix)!, this.#parts, this.#folder);
       for (const name of nf4TensorNames(matrix)) {
         const part = this.#parts.get(name);

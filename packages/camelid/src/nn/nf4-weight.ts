@@ -119,3 +119,37 @@ export function moveNf4(weight: Nf4Weight, device: Device): Nf4Weight {
   weight[Symbol.dispose]();
   return new Nf4Weight(moved);
 }
+
+/** All of a weight but its tensors; plain data. */
+export interface Nf4Description {
+  shape: readonly [number, number];
+  sourceDtype: DType;
+  /** Of the maxima; null without double quantisation. */
+  offset: number | null;
+}
+
+export function nf4Description({ shape, sourceDtype, nested }: Nf4Weight): Nf4Description {
+  return { shape, sourceDtype, offset: nested?.offset ?? null };
+}
+
+/** The weight that `description` is of, its tensors without memory (`torch.dropStorage`). */
+export function hollowNf4({ shape, sourceDtype, offset }: Nf4Description, device: Device): Nf4Weight {
+  const hollow = (sizes: readonly number[], dtype: DType): Tensor => {
+    const tensor = torch.empty(sizes, { dtype, device });
+    torch.dropStorage(tensor);
+    return tensor;
+  };
+  const count = shape[0] * shape[1];
+  const blocks = Math.ceil(count / NF4_BLOCK);
+  const packed = hollow([Math.ceil(count / 2), 1], "uint8");
+  if (offset === null)
+    return new Nf4Weight({
+      shape,
+      packed,
+      absmax: hollow([blocks], "float32"),
+      nested: undefined,
+      sourceDtype,
+    });
+  const nested = { absmax: hollow([Math.ceil(blocks / NESTED_BLOCK)], "float32"), offset };
+  return new Nf4Weight({ shape, packed, absmax: hollow([blocks], "uint8"), nested, sourceDtype });
+}
