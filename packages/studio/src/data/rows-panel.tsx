@@ -21,7 +21,7 @@ type Sort = "place" | "dataset" | "turns" | "chars";
 /** Every row of the data: searched, sorted, opened. */
 export function RowsPanel({ id, route, catalog }: { id: string; route: Route; catalog: Catalog }) {
   const [words, setWords] = useState(route.query.get("words") ?? "");
-  const rested = useRested(words, 30);
+  const rested = useRested(words, 10);
   const dataset = route.query.get("dataset") ?? "";
   const sort = (route.query.get("sort") ?? "place") as Sort;
   const order = route.query.get("order") ?? "asc";

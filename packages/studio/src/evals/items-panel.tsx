@@ -20,7 +20,7 @@ const VERDICTS = [
 /** Every item of a task: what was asked, said, read out, and decided. */
 export function ItemsPanel({ id, task, route }: { id: string; task: EvalTask; route: Route }) {
   const [words, setWords] = useState("");
-  const rested = useRested(words, 30);
+  const rested = useRested(words, 10);
   const verdict = route.query.get("verdict") ?? "";
   const group = route.query.get("group") ?? "";
   const open = route.query.get("item");

@@ -18,18 +18,19 @@ export interface Found {
   partial: boolean;
 }
 
-/** The database reads every text for some words. */
+/** The database reads every text for some words, once they are asked for again: those typed on from are not worth it. */
 interface Reading {
-  places: Promise<Int32Array>;
-  /** When it was last waited for. */
+  places: Promise<Int32Array> | undefined;
+  /** When they were last asked for. */
   asked: number;
   stop: AbortController;
 }
 
 /** Rows that are read at once. */
 const FEW = 1000;
-/** Rows that are read for the first page of a search that goes on. */
-const FIRST = 300;
+/** Matches that a search shows while it goes on, and rows that are read to find them. */
+const FIRST_PAGE = 100;
+const FIRST = 400;
 /** The page asks again and again while it shows a first page; one that does not has typed on. */
 const GIVEN_UP_MS = 500;
 
@@ -60,35 +61,42 @@ export class RowSearch {
     }
     const reading = this.#read(words);
     const first = (may === undefined ? order : among(order, may)).subarray(0, FIRST);
-    const beginning = await this.#lookAt(words, first);
-    const all = await Promise.race([reading, undefined]);
+    const beginning = await this.#lookAt(words, first, FIRST_PAGE);
+    const all = reading === undefined ? undefined : await Promise.race([reading, undefined]);
     return all === undefined
       ? { places: beginning, partial: true }
       : { places: among(order, all), partial: false };
   }
 
-  async #lookAt(words: string, places: Int32Array): Promise<Int32Array> {
+  /** @param enough matches: no further rows are read then */
+  async #lookAt(words: string, places: Int32Array, enough = FEW): Promise<Int32Array> {
     const file = await this.file();
     const wanted = words.toLowerCase();
-    return places.filter((place) => {
+    const found: number[] = [];
+    for (const place of places) {
       const record = recordOf(file.row(place) ?? "");
-      return record.id === words || textsOf(record).some((text) => text.toLowerCase().includes(wanted));
-    });
+      if (record.id === words || textsOf(record).some((text) => text.toLowerCase().includes(wanted))) {
+        found.push(place);
+        if (found.length === enough) break;
+      }
+    }
+    return Int32Array.from(found);
   }
 
-  #read(words: string): Promise<Int32Array> {
+  #read(words: string): Promise<Int32Array> | undefined {
     const now = performance.now();
-    const reading = this.#readings.get(words, () => {
+    const reading = this.#readings.get(words, () => ({
+      places: undefined,
+      asked: 0,
+      stop: new AbortController(),
+    }));
+    if (reading.asked > 0 && reading.places === undefined) {
       for (const other of this.#readings.values()) if (now - other.asked > GIVEN_UP_MS) other.stop.abort();
-      const stop = new AbortController();
-      const places = integers(
-        this.table,
-        `SELECT rowid::INTEGER FROM rows WHERE ${matches(words)}`,
-        stop.signal,
-      );
-      places.catch(() => this.#readings.delete(words)); // what failed is asked again the next time
-      return { places, asked: now, stop };
-    });
+      reading.stop = new AbortController();
+      const query = `SELECT rowid::INTEGER FROM rows WHERE ${matches(words)}`;
+      reading.places = integers(this.table, query, reading.stop.signal);
+      reading.places.catch(() => this.#readings.delete(words)); // what failed is asked again the next time
+    }
     reading.asked = now;
     return reading.places;
   }
