@@ -25,6 +25,7 @@ export function tuluRun() {
     device: "auto",
     threads: null,
     activationCheckpointing: true,
+    activationOffload: false,
     profile: false,
     seed: 42,
     evalData: null,

@@ -64,7 +64,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exportMemory(exports);
   exportRuntime(exports);
   exportProfile(exports);
+  exportStores(exports);
   exportCollectives(exports);
+  exportAccelerator(exports);
+  exportOffload(exports);
   exportCudaKernels(exports);
   return exports;
 }

@@ -169,7 +169,10 @@ void exportAutograd(Napi::Object exports);
 void exportMemory(Napi::Object exports);
 void exportRuntime(Napi::Object exports);
 void exportProfile(Napi::Object exports);
+void exportStores(Napi::Object exports);
 void exportCollectives(Napi::Object exports);
+void exportAccelerator(Napi::Object exports);
+void exportOffload(Napi::Object exports);
 void exportCudaKernels(Napi::Object exports);
 
 inline at::Tensor& tensorArgument(const Napi::CallbackInfo& info, size_t index) {

@@ -1,281 +1,134 @@
-// Several processes that compute together: a store to meet at, groups with collective operations, and a watch that notices
-// when another process is gone. c10d does the work; which rank does what is decided in TypeScript.
+// Collective operations of processes that compute together, over c10d: Gloo for tensors in host memory, NCCL for those of GPUs.
+// Which rank does what is decided in TypeScript.
 #define USE_C10D_GLOO
-#include <c10/util/Logging.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include <unistd.h>
+#include <ATen/ops/ones.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <functional>
-#include <map>
-#include <mutex>
-#include <thread>
 
-#include "addon.h"
+#include "accelerator.h"
+#include "distributed.h"
 
 namespace camelid {
 
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
-std::string text(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::String>(); }
-int64_t integer(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Int64Value(); }
-
-// Objects of c10d are process-wide; JavaScript holds their numbers.
-template <typename T>
-class Registry {
- public:
-  explicit Registry(const char* what) : what_(what) {}
-  int add(T item) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    items_.emplace(++last_, std::move(item));
-    return last_;
-  }
-  T get(int id) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = items_.find(id);
-    TORCH_CHECK(found != items_.end(), "this ", what_, " was closed already");
-    return found->second;
-  }
-  T take(int id) {
-    T item = get(id);
-    std::lock_guard<std::mutex> lock(mutex_);
-    items_.erase(id);
-    return item;
-  }
-
- private:
-  const char* what_;
-  std::mutex mutex_;
-  std::map<int, T> items_;
-  int last_ = 0;
+struct Group {
+  c10::intrusive_ptr<c10d::Backend> backend;
+  bool onDevice;
+};
+struct UnderWay {
+  c10::intrusive_ptr<c10d::Work> work;
+  bool onDevice;
 };
 
-using StorePointer = c10::intrusive_ptr<c10d::Store>;
-using GroupPointer = c10::intrusive_ptr<c10d::Backend>;
-using WorkPointer = c10::intrusive_ptr<c10d::Work>;
-
 // Left alone at exit: threads of c10d may still use what they hold.
-Registry<StorePointer>& stores() { static auto* all = new Registry<StorePointer>("store"); return *all; }
-Registry<GroupPointer>& groups() { static auto* all = new Registry<GroupPointer>("process group"); return *all; }
-Registry<WorkPointer>& works() { static auto* all = new Registry<WorkPointer>("collective"); return *all; }
+Registry<Group>& groups() { static auto* all = new Registry<Group>("process group"); return *all; }
+Registry<UnderWay>& works() { static auto* all = new Registry<UnderWay>("collective"); return *all; }
 
-StorePointer connect(const std::string& host, uint16_t port, bool isServer, milliseconds timeout) {
-  c10d::TCPStoreOptions options;
-  options.port = port;
-  options.isServer = isServer;
-  options.waitWorkers = false;
-  options.timeout = timeout;
-  return c10::make_intrusive<c10d::TCPStore>(host, options);
-}
-
-// ---- The watch: every process counts up a number of its own; one whose number stands still is gone. ----
-
-class Watch {
+// NCCL's kernels wait on the GPU for the other ranks and never give up, and a host that waits for the GPU waits with them. So a thread
+// of its own aborts the communicators when the watch says that a rank is gone. What the GPU has computed since then is of no use:
+// whoever reads from it asks `lost` afterwards.
+class Rescue {
  public:
-  void start(StorePointer store, int rank, int size, milliseconds patience) {
-    if (running_.exchange(true)) return;
-    patience_ = patience;
-    heard();
-    thread_ = std::thread([this, store, rank, size, patience] { run(store, rank, size, patience); });
-  }
-  void stop() {
-    if (!running_.exchange(false)) return;
-    thread_.join();
+  void add(c10::intrusive_ptr<c10d::Backend> backend) {
     std::lock_guard<std::mutex> lock(mutex_);
-    failure_.clear();
+    backends_.push_back(std::move(backend));
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
-  std::string failure() {
+  void remove(const c10::intrusive_ptr<c10d::Backend>& backend) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    backends_.erase(std::remove(backends_.begin(), backends_.end(), backend), backends_.end());
+    if (!backends_.empty() || !thread_.joinable()) return;
+    std::thread ending = std::move(thread_);
+    changed_.notify_all();
+    lock.unlock();
+    ending.join();
+  }
+  std::string lost() {
+    if (!isLost_) return "";
     std::lock_guard<std::mutex> lock(mutex_);
-    // Where the network is cut the thread waits for an answer that never comes.
-    if (failure_.empty() && running_ && steady_clock::now() - heardAt_ > patience_)
-      return "rank 0, which all ranks meet at, cannot be reached: no answer for " + seconds();
-    return failure_;
+    return reason_;
   }
 
  private:
-  struct Seen {
-    int64_t count = -1;
-    steady_clock::time_point at;
-  };
-
-  void run(StorePointer store, int rank, int size, milliseconds patience) {
-    std::vector<Seen> seen(size, Seen{-1, steady_clock::now()});
-    const auto pause = std::min(milliseconds(1000), patience / 4);
-    while (running_) {
-      try {
-        store->add("beat/" + std::to_string(rank), 1);
-        if (store->check({"failed"})) {
-          const auto bytes = store->get("failed");
-          store->add("heard", 1);
-          return fail(std::string(bytes.begin(), bytes.end()));
+  void run() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!backends_.empty()) {
+      changed_.wait_for(lock, milliseconds(100));
+      reason_ = watch().failure();
+      if (reason_.empty()) continue;
+      isLost_ = true;  // before anything that waits for the GPU can return
+      const auto aborted = backends_;
+      lock.unlock();
+      for (const auto& backend : aborted) {
+        try {
+          backend->abort();
+        } catch (const std::exception&) {
+          // Nothing is left to be told: the reason is known.
         }
-        for (int other = 0; other < size; other++) {
-          const int64_t count = store->add("beat/" + std::to_string(other), 0);
-          if (count != seen[other].count) {
-            seen[other] = {count, steady_clock::now()};
-          } else if (steady_clock::now() - seen[other].at > patience) {
-            return fail("rank " + std::to_string(other) + " has been silent for " + seconds() +
-                        ": it hangs, or its machine cannot be reached");
-          }
-        }
-      } catch (const std::exception& error) {
-        const std::string cause = error.what();
-        return fail("rank 0, which all ranks meet at, cannot be reached: " + cause.substr(0, cause.find('\n')));
       }
-      heard();
-      for (auto slept = milliseconds(0); running_ && slept < pause; slept += milliseconds(50))
-        std::this_thread::sleep_for(milliseconds(50));
+      return;
     }
-  }
-  void heard() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    heardAt_ = steady_clock::now();
-  }
-  std::string seconds() const { return std::to_string(patience_.count() / 1000) + " s"; }
-  void fail(std::string cause) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    failure_ = std::move(cause);
   }
 
   std::thread thread_;
-  std::atomic<bool> running_{false};
-  milliseconds patience_{0};
   std::mutex mutex_;
-  std::string failure_;
-  steady_clock::time_point heardAt_;
+  std::condition_variable changed_;
+  std::vector<c10::intrusive_ptr<c10d::Backend>> backends_;
+  std::atomic<bool> isLost_{false};
+  std::string reason_;
 };
 
-Watch& watch() { static auto* one = new Watch(); return *one; }
+Rescue& rescue() { static auto* one = new Rescue(); return *one; }
 
-// Runs what may wait for another process on a thread of its own, and gives up when the watch says that one is gone. The thread
-// is then left behind, since it may never return.
-template <typename T>
-T unlessLost(std::function<T()> work) {
-  struct Outcome {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool done = false;
-    T value{};
-    std::exception_ptr error;
-  };
-  const auto outcome = std::make_shared<Outcome>();
-  std::thread([work = std::move(work), outcome] {
-    T value{};
-    std::exception_ptr error;
-    try {
-      value = work();
-    } catch (...) {
-      error = std::current_exception();
-    }
-    std::lock_guard<std::mutex> lock(outcome->mutex);
-    outcome->done = true;
-    outcome->value = std::move(value);
-    outcome->error = error;
-    outcome->changed.notify_one();
-  }).detach();
-
-  std::unique_lock<std::mutex> lock(outcome->mutex);
-  while (!outcome->changed.wait_for(lock, milliseconds(100), [&] { return outcome->done; })) {
-    const auto failure = watch().failure();
-    TORCH_CHECK(failure.empty(), failure);
-  }
-  if (outcome->error) std::rethrow_exception(outcome->error);
-  return outcome->value;
+void refuseLost() {
+  const auto reason = rescue().lost();
+  TORCH_CHECK(reason.empty(), reason);
 }
 
-// ---- Stores ----
+// lostRank() -> why NCCL's communicators were aborted, or "": what the host has read from a GPU since is not a result
+Napi::Value lostRank(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), rescue().lost()); }
 
-// connectStore(host, port, isServer, timeoutMs) -> [store, port]; port 0 takes any free one
-Napi::Value connectStore(const Napi::CallbackInfo& info) {
-  // c10d's warnings about lost connections bring stacks of its own; what they mean for people is said in TypeScript.
-  static const bool isQuiet = [] {
-    setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
-    c10::initLogging();
-    return true;
-  }();
-  (void)isQuiet;
-  auto store = connect(text(info, 0), static_cast<uint16_t>(integer(info, 1)), info[2].As<Napi::Boolean>(),
-                       milliseconds(integer(info, 3)));
-  const auto port = static_cast<c10d::TCPStore&>(*store).getPort();
-  Array result(info.Env(), 2);
-  result.set(0, Napi::Number::New(info.Env(), stores().add(std::move(store))));
-  result.set(1, Napi::Number::New(info.Env(), port));
-  return result;
-}
-
-// prefixStore(store, prefix) -> store: the same one, under names of its own
-Napi::Value prefixStore(const Napi::CallbackInfo& info) {
-  auto store = c10::make_intrusive<c10d::PrefixStore>(text(info, 1), stores().get(integer(info, 0)));
-  return Napi::Number::New(info.Env(), stores().add(std::move(store)));
-}
-
-Napi::Value storeSet(const Napi::CallbackInfo& info) {
-  stores().get(integer(info, 0))->set(text(info, 1), text(info, 2));
-  return info.Env().Undefined();
-}
-
-// storeGet(store, key): waits until somebody has set it
-Napi::Value storeGet(const Napi::CallbackInfo& info) {
-  const auto value = unlessLost<std::string>(
-      [store = stores().get(integer(info, 0)), key = text(info, 1)] { return store->get_to_str(key); });
-  return Napi::String::New(info.Env(), value);
-}
-
-Napi::Value storeAdd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), stores().get(integer(info, 0))->add(text(info, 1), integer(info, 2)));
-}
-
-Napi::Value closeStore(const Napi::CallbackInfo& info) {
-  stores().take(integer(info, 0));
-  return info.Env().Undefined();
-}
-
-// startWatch(host, port, prefix, rank, size, patienceMs): over a connection of its own, since waiting blocks one
-Napi::Value startWatch(const Napi::CallbackInfo& info) {
-  const milliseconds patience(integer(info, 5));
-  auto connection = connect(text(info, 0), static_cast<uint16_t>(integer(info, 1)), false, patience);
-  watch().start(c10::make_intrusive<c10d::PrefixStore>(text(info, 2), std::move(connection)), integer(info, 3),
-                integer(info, 4), patience);
-  return info.Env().Undefined();
-}
-
-Napi::Value stopWatch(const Napi::CallbackInfo& info) {
-  watch().stop();
-  return info.Env().Undefined();
-}
-
-// watchFailure() -> what is known to have gone wrong elsewhere, or ""
-Napi::Value watchFailure(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), watch().failure()); }
-
-// leave(code): ends the process as it is. Threads of c10d that wait for a lost process never return, and what they use must not
-// be destroyed under them.
-Napi::Value leave(const Napi::CallbackInfo& info) { _exit(static_cast<int>(integer(info, 0))); }
-
-// ---- Groups ----
-
-// createGroup(store, rank, size, timeoutMs, hostname) -> group over Gloo; hostname "" lets Gloo choose its interface
+// createGlooGroup(store, rank, size, timeoutMs, hostname) -> group; hostname "" lets Gloo choose its interface
 Napi::Value createGlooGroup(const Napi::CallbackInfo& info) {
-  const milliseconds timeout(integer(info, 3));
+  const milliseconds timeout(integerArgument(info, 3));
   auto options = c10::make_intrusive<c10d::ProcessGroupGloo::Options>(timeout);
-  const std::string hostname = text(info, 4);
+  const std::string hostname = textArgument(info, 4);
   options->devices.push_back(hostname.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
                                               : c10d::ProcessGroupGloo::createDeviceForHostname(hostname));
   options->threads = 2;
-  GroupPointer group = c10::make_intrusive<c10d::ProcessGroupGloo>(
-      stores().get(integer(info, 0)), static_cast<int>(integer(info, 1)), static_cast<int>(integer(info, 2)), options);
-  return Napi::Number::New(info.Env(), groups().add(std::move(group)));
+  auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(stores().get(integerArgument(info, 0)),
+                                                           static_cast<int>(integerArgument(info, 1)),
+                                                           static_cast<int>(integerArgument(info, 2)), options);
+  return Napi::Number::New(info.Env(), groups().add({std::move(group), false}));
+}
+
+// createNcclGroup(store, rank, size, timeoutMs, device) -> group over the GPUs of all ranks, which have met when it returns
+Napi::Value createNcclGroup(const Napi::CallbackInfo& info) {
+  const c10::Device device(textArgument(info, 4));
+  const auto backend =
+      cudaRuntime().ncclGroup(stores().get(integerArgument(info, 0)), static_cast<int>(integerArgument(info, 1)),
+                              static_cast<int>(integerArgument(info, 2)), milliseconds(integerArgument(info, 3)));
+  // The first operation makes the communicator and waits for all ranks, which may be gone.
+  unlessLost<bool>([backend, device] {
+    std::vector<at::Tensor> one{at::ones({1}, device)};
+    backend->allreduce(one)->wait();
+    return one[0].item<float>() == static_cast<float>(backend->getSize());
+  });
+  rescue().add(backend);
+  return Napi::Number::New(info.Env(), groups().add({backend, true}));
 }
 
 Napi::Value closeGroup(const Napi::CallbackInfo& info) {
-  groups().take(integer(info, 0))->shutdown();
+  const Group group = groups().take(integerArgument(info, 0));
+  if (group.onDevice) rescue().remove(group.backend);
+  group.backend->shutdown();
   return info.Env().Undefined();
 }
 
@@ -286,75 +139,73 @@ c10d::ReduceOp reduceOp(const std::string& name) {
   return c10d::ReduceOp::MIN;
 }
 
-Napi::Value started(const Napi::CallbackInfo& info, WorkPointer work) {
-  return Napi::Number::New(info.Env(), works().add(std::move(work)));
+template <typename Start>
+Napi::Value started(const Napi::CallbackInfo& info, Start start) {
+  const Group group = groups().get(integerArgument(info, 0));
+  if (group.onDevice) refuseLost();
+  return Napi::Number::New(info.Env(), works().add({start(*group.backend), group.onDevice}));
 }
 
 // allReduce(group, tensor, op) -> work; in place
 Napi::Value allReduce(const Napi::CallbackInfo& info) {
   std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
   c10d::AllreduceOptions options;
-  options.reduceOp = reduceOp(text(info, 2));
-  return started(info, groups().get(integer(info, 0))->allreduce(tensors, options));
+  options.reduceOp = reduceOp(textArgument(info, 2));
+  return started(info, [&](c10d::Backend& backend) { return backend.allreduce(tensors, options); });
 }
 
 // broadcast(group, tensor, root) -> work; in place
 Napi::Value broadcast(const Napi::CallbackInfo& info) {
   std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
   c10d::BroadcastOptions options;
-  options.rootRank = integer(info, 2);
-  return started(info, groups().get(integer(info, 0))->broadcast(tensors, options));
+  options.rootRank = integerArgument(info, 2);
+  return started(info, [&](c10d::Backend& backend) { return backend.broadcast(tensors, options); });
 }
 
 // reduce(group, tensor, op, root) -> work; in place: the root has the result, the others' memory is used on the way
 Napi::Value reduce(const Napi::CallbackInfo& info) {
   std::vector<at::Tensor> tensors{tensorArgument(info, 1)};
   c10d::ReduceOptions options;
-  options.reduceOp = reduceOp(text(info, 2));
-  options.rootRank = integer(info, 3);
-  return started(info, groups().get(integer(info, 0))->reduce(tensors, options));
+  options.reduceOp = reduceOp(textArgument(info, 2));
+  options.rootRank = integerArgument(info, 3);
+  return started(info, [&](c10d::Backend& backend) { return backend.reduce(tensors, options); });
 }
 
 // allGather(group, output [size * n], input [n]) -> work
 Napi::Value allGather(const Napi::CallbackInfo& info) {
   at::Tensor output = tensorArgument(info, 1), input = tensorArgument(info, 2);
-  return started(info, groups().get(integer(info, 0))->_allgather_base(output, input));
+  return started(info, [&](c10d::Backend& backend) { return backend._allgather_base(output, input); });
 }
 
 // reduceScatter(group, output [n], input [size * n], op) -> work
 Napi::Value reduceScatter(const Napi::CallbackInfo& info) {
   at::Tensor output = tensorArgument(info, 1), input = tensorArgument(info, 2);
   c10d::ReduceScatterOptions options;
-  options.reduceOp = reduceOp(text(info, 3));
-  return started(info, groups().get(integer(info, 0))->_reduce_scatter_base(output, input, options));
+  options.reduceOp = reduceOp(textArgument(info, 3));
+  return started(info, [&](c10d::Backend& backend) { return backend._reduce_scatter_base(output, input, options); });
 }
 
-// waitWork(work): returns when the result is there; throws when the operation or another process has failed. Some of Gloo's
-// operations do their last part inside `wait`.
+// waitWork(work): of tensors in host memory, returns when the result is there; of a GPU's, what it is given from now on waits for the
+// result, and the host does not. Throws when the operation or another process has failed.
 Napi::Value waitWork(const Napi::CallbackInfo& info) {
-  const WorkPointer work = works().take(integer(info, 0));
-  if (work->isCompleted()) {
-    work->wait();
-    return info.Env().Undefined();
+  const auto [work, onDevice] = works().take(integerArgument(info, 0));
+  if (onDevice) {
+    refuseLost();
+    work->wait();  // on this thread, whose stream is the one that has to wait
+  } else if (work->isCompleted()) {
+    work->wait();  // some of Gloo's operations do their last part here
+  } else {
+    unlessLost<bool>([work = work] { return work->wait(); });
   }
-  unlessLost<bool>([work] { return work->wait(); });
   return info.Env().Undefined();
 }
 
 }  // namespace
 
 void exportCollectives(Napi::Object exports) {
-  exportFunction<connectStore>(exports, "connectStore");
-  exportFunction<prefixStore>(exports, "prefixStore");
-  exportFunction<storeSet>(exports, "storeSet");
-  exportFunction<storeGet>(exports, "storeGet");
-  exportFunction<storeAdd>(exports, "storeAdd");
-  exportFunction<closeStore>(exports, "closeStore");
-  exportFunction<startWatch>(exports, "startWatch");
-  exportFunction<stopWatch>(exports, "stopWatch");
-  exportFunction<watchFailure>(exports, "watchFailure");
-  exportFunction<leave>(exports, "leave");
+  exportFunction<lostRank>(exports, "lostRank");
   exportFunction<createGlooGroup>(exports, "createGlooGroup");
+  exportFunction<createNcclGroup>(exports, "createNcclGroup");
   exportFunction<closeGroup>(exports, "closeGroup");
   exportFunction<allReduce>(exports, "allReduce");
   exportFunction<broadcast>(exports, "broadcast");

@@ -88,16 +88,23 @@ int64_t chooseToken(const float* logits, float* weights, int64_t size, const Cho
   return kept.front();
 }
 
-at::Tensor sampleRows(const at::Tensor& logits, const at::Tensor& temperatures, const at::Tensor& topPs, const at::Tensor& topKs,
-                      const at::Tensor& uniforms) {
+// What the caller says of each row, held against the logits.
+void checkRows(const at::Tensor& logits, const at::Tensor& temperatures, const at::Tensor& topPs, const at::Tensor& topKs,
+               const at::Tensor& uniforms) {
   TORCH_CHECK(logits.dim() == 2 && logits.size(1) > 0, "sample_rows: logits must be [rows, vocab], got ", logits.sizes());
-  const int64_t rows = logits.size(0), size = logits.size(1);
+  const int64_t rows = logits.size(0);
   for (const at::Tensor& numbers : {temperatures, topPs, uniforms}) {
     TORCH_CHECK(numbers.is_cpu() && numbers.scalar_type() == at::kDouble && numbers.numel() == rows && numbers.is_contiguous(),
                 "sample_rows: temperatures, top_ps and uniforms must be float64 [rows] on the CPU");
   }
   TORCH_CHECK(topKs.is_cpu() && topKs.scalar_type() == at::kInt && topKs.numel() == rows && topKs.is_contiguous(),
               "sample_rows: top_ks must be int32 [rows] on the CPU");
+}
+
+at::Tensor sampleRows(const at::Tensor& logits, const at::Tensor& temperatures, const at::Tensor& topPs, const at::Tensor& topKs,
+                      const at::Tensor& uniforms) {
+  checkRows(logits, temperatures, topPs, topKs, uniforms);
+  const int64_t rows = logits.size(0), size = logits.size(1);
   const at::Tensor wide = logits.to(at::kCPU, at::kFloat).contiguous();
   at::Tensor ids = at::empty({rows}, wide.options().dtype(at::kLong));
   at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
@@ -111,10 +118,61 @@ at::Tensor sampleRows(const at::Tensor& logits, const at::Tensor& temperatures, 
   return ids;
 }
 
+// --- the same where the logits are, of ATen operators: only ids go to the host ---
+
+// Places of the first whose running sum of `weights` passes its row's uniform share of the whole: [rows, 1].
+at::Tensor drawn(const at::Tensor& weights, const at::Tensor& uniforms) {
+  const at::Tensor sums = weights.cumsum(1);
+  const at::Tensor target = sums.narrow(1, weights.size(1) - 1, 1) * uniforms;
+  return at::searchsorted(sums, target, /*out_int32=*/false, /*right=*/true);
+}
+
+at::Tensor sampleOnDevice(const at::Tensor& logits, const at::Tensor& temperatures, const at::Tensor& topPs, const at::Tensor& topKs,
+                          const at::Tensor& uniforms) {
+  checkRows(logits, temperatures, topPs, topKs, uniforms);
+  const int64_t rows = logits.size(0), size = logits.size(1);
+  const auto column = [&](const at::Tensor& numbers) {
+    if (logits.is_cpu()) return numbers.unsqueeze(1);
+    return numbers.pin_memory().to(logits.device(), numbers.scalar_type(), /*non_blocking=*/true).unsqueeze(1);
+  };
+  int64_t greedy = 0, limited = 0;
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t topK = topKs.const_data_ptr<int32_t>()[row];
+    if (temperatures.const_data_ptr<double>()[row] == 0) greedy++;
+    else limited += topPs.const_data_ptr<double>()[row] < 1 || (topK > 0 && topK < size);
+  }
+  const at::Tensor wide = logits.to(at::kFloat);
+  const at::Tensor highest = wide.amax(1, /*keepdim=*/true);
+  at::Tensor ids = wide.argmax(1, /*keepdim=*/true);
+  if (greedy < rows) {
+    const at::Tensor temperature = column(temperatures), uniform = column(uniforms);
+    const at::Tensor steepness = temperature.reciprocal().clamp_max(1e30).to(at::kFloat);
+    const at::Tensor exponents = (wide - highest) * steepness;
+    const at::Tensor weights = exponents.exp().masked_fill(exponents <= -87.0f, 0).to(at::kDouble);
+    at::Tensor chosen = drawn(weights, uniform).clamp_max(size - 1);
+    if (limited > 0) {
+      const at::Tensor order = std::get<1>(wide.sort(/*stable=*/true, 1, /*descending=*/true));
+      const at::Tensor topP = column(topPs), topK = column(topKs);
+      const at::Tensor rank = at::arange(size, topK.options()).unsqueeze(0);
+      const at::Tensor among = weights.gather(1, order).masked_fill((rank >= topK).logical_and(topK > 0), 0);
+      const at::Tensor before = among.cumsum(1) - among;
+      const at::Tensor kept = among.masked_fill((before >= among.sum(1, true) * topP).logical_and(topP < 1).logical_and(rank > 0), 0);
+      const at::Tensor place = drawn(kept, uniform);
+      const at::Tensor fromFew = order.gather(1, place.masked_fill(place >= size, 0));
+      chosen = at::where((topP < 1).logical_or((topK > 0).logical_and(topK < size)), fromFew, chosen);
+    }
+    ids = greedy == 0 ? chosen : at::where(temperature == 0, ids, chosen);
+  }
+  // The host finds out when it reads the ids: a row whose logits are no numbers has none.
+  return ids.masked_fill(highest.isfinite().logical_not(), -1).squeeze(1);
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(camelid, library) {
   library.def("sample_rows(Tensor logits, Tensor temperatures, Tensor top_ps, Tensor top_ks, Tensor uniforms) -> Tensor", sampleRows);
+  library.def("sample_on_device(Tensor logits, Tensor temperatures, Tensor top_ps, Tensor top_ks, Tensor uniforms) -> Tensor",
+              sampleOnDevice);
 }
 
 }  // namespace camelid

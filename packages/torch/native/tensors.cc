@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "addon.h"
 
@@ -30,7 +31,11 @@ Napi::Value shapeValue(Napi::Env env, at::IntArrayRef sizes) {
   return shape;
 }
 
-// fromBytes(typedArray, shape, dtype): a contiguous CPU tensor holding a copy of the bytes.
+// Set while nothing may make the host wait for a device (`forbidHostReads`).
+thread_local bool readsForbidden = false;
+
+// fromBytes(typedArray, shape, dtype, device): a contiguous tensor holding a copy of the bytes. On its way to a CUDA device it lies in
+// page-locked memory, which the device reads from by itself: nobody waits.
 Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   bool isTypedArray = false;
   napi_is_typedarray(info.Env(), info[0], &isTypedArray);
@@ -38,13 +43,15 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   const auto source = info[0].As<Napi::TypedArray>();
   void* data = nullptr;  // asked for directly: the memory may be shared between threads
   napi_get_typedarray_info(info.Env(), source, nullptr, nullptr, &data, nullptr, nullptr);
-  at::Tensor tensor = at::empty(shapeArgument(info[1]), at::TensorOptions().dtype(dtypeArgument(info[2])));
+  const c10::Device device(info[3].As<Napi::String>().Utf8Value());
+  const auto options = at::TensorOptions().dtype(dtypeArgument(info[2])).pinned_memory(device.is_cuda());
+  at::Tensor tensor = at::empty(shapeArgument(info[1]), options);
   if (tensor.nbytes() != source.ByteLength()) {
     throw std::invalid_argument("the shape needs " + std::to_string(tensor.nbytes()) + " bytes, the data has " +
                                 std::to_string(source.ByteLength()));
   }
   if (tensor.nbytes() > 0) std::memcpy(tensor.mutable_data_ptr(), data, tensor.nbytes());
-  return handleValue(info.Env(), tensor);
+  return handleValue(info.Env(), device.is_cpu() ? tensor : tensor.to(device, tensor.scalar_type(), device.is_cuda()));
 }
 
 // A tensor whose storage was given back looks like any other; to read it would be a crash.
@@ -66,6 +73,7 @@ Napi::Value resizeStorage(const Napi::CallbackInfo& info) {
 
 // toBytes(handle, dtype): an ArrayBuffer with a copy of the elements, converted to dtype, row-major.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
+  if (readsForbidden) throw std::runtime_error("the values of a tensor were asked for where nothing may wait for the device");
   checkHasMemory(tensorArgument(info, 0));
   const at::Tensor tensor = tensorArgument(info, 0).detach().to(at::kCPU, dtypeArgument(info[1])).contiguous();
   void* data = nullptr;
@@ -73,6 +81,11 @@ Napi::Value toBytes(const Napi::CallbackInfo& info) {
   check(napi_create_arraybuffer(info.Env(), tensor.nbytes(), &data, &buffer));
   if (tensor.nbytes() > 0) std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());
   return {info.Env(), buffer};
+}
+
+// forbidHostReads(forbidden) -> what was before
+Napi::Value forbidHostReads(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), std::exchange(readsForbidden, info[0].As<Napi::Boolean>().Value()));
 }
 
 // Address of the first element, for tests of alignment.
@@ -123,6 +136,7 @@ void exportTensors(Napi::Object exports) {
   exportFunction<fromBytes>(exports, "fromBytes");
   exportFunction<resizeStorage>(exports, "resizeStorage");
   exportFunction<toBytes>(exports, "toBytes");
+  exportFunction<forbidHostReads>(exports, "forbidHostReads");
   exportFunction<dataAddress>(exports, "dataAddress");
   exportFunction<shapeOf>(exports, "shapeOf");
   exportFunction<stridesOf>(exports, "stridesOf");

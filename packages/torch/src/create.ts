@@ -37,10 +37,12 @@ export function tensor(
     throw new RangeError(`tensor(): shape [${shape}] does not hold ${values.length} elements`);
   }
   const own = isTypedArray(data) || !isBoolean(data) ? elementType(values) : "bool";
-  const made = wrap(native.fromBytes(values, shape, dtypeCode(own)));
   const { dtype = own, device = "cpu", requiresGrad = false } = options;
+  // A GPU of NVIDIA's takes the bytes as they are, without keeping the host waiting, and converts them itself.
+  const first = device.startsWith("cuda") ? device : "cpu";
+  const made = wrap(native.fromBytes(values, shape, dtypeCode(own), first));
   let result = made;
-  if (dtype !== own || device !== "cpu") {
+  if (dtype !== own || device !== first) {
     result = made.to({ dtype, device });
     made.dispose();
   }
@@ -50,7 +52,7 @@ export function tensor(
 
 /** A tensor over a copy of raw little-endian bytes of the given type. */
 export function fromBytes(bytes: Uint8Array, shape: readonly number[], dtype: DType): Tensor {
-  return wrap(native.fromBytes(bytes, shape, dtypeCode(dtype)));
+  return wrap(native.fromBytes(bytes, shape, dtypeCode(dtype), "cpu"));
 }
 
 function isTypedArray(data: NestedNumbers | NumericArray): data is NumericArray {

@@ -1,8 +1,11 @@
 /**
  * Processes that compute together, over libtorch's c10d: they meet at a store that rank 0 hosts, and then reduce, gather and
- * broadcast tensors. All ranks must call the same operations in the same order.
+ * broadcast tensors. All ranks must call the same operations in the same order. Tensors in host memory travel over Gloo, those of
+ * CUDA devices over NCCL; where one of the ranks has no NCCL, all over Gloo.
  */
+import type { Device } from "./dtype.js";
 import { DistributedError } from "./errors.js";
+import { knownReason, pause, rankLost } from "./lost-rank.js";
 import { native } from "./native.js";
 import type { Tensor } from "./tensor.js";
 
@@ -33,7 +36,8 @@ export type Reduction = "sum" | "max" | "min";
 /** A collective operation under way. */
 export interface Collective {
   /**
-   * Blocks until the tensors hold the result.
+   * Blocks until the tensors hold the result. Tensors of a CUDA device hold it for all that the device is given from then on; the host
+   * does not wait for that.
    * @throws {DistributedError} ERR_RANK_LOST when another process failed, hangs or cannot be reached
    */
   wait(): void;
@@ -42,6 +46,8 @@ export interface Collective {
 export interface ProcessGroup extends Disposable {
   readonly rank: number;
   readonly size: number;
+  /** How tensors of a device travel. */
+  backend(device: Device): "gloo" | "nccl";
   /** In place, over all ranks. */
   allReduce(tensor: Tensor, reduction?: Reduction): Collective;
   /** In place: everyone gets what `root` has. */
@@ -78,8 +84,26 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
   for (let other = 0; other < size; other++)
     meet(() => native.storeGet(store, `here/${other}`), { ...rendezvous, missing: other });
   meet(() => native.startWatch(host, port, prefix, rank, size, patienceMs), rendezvous);
-  const group = meet(() => native.createGlooGroup(store, rank, size, timeoutMs, hostname), rendezvous);
+  const gloo = meet(() => native.createGlooGroup(store, rank, size, timeoutMs, hostname), rendezvous);
 
+  const exchange = (name: string, text: string): string[] => {
+    orLost(() => native.storeSet(store, `${name}/${rank}`, text));
+    return Array.from({ length: size }, (_, other) =>
+      orLost(() => native.storeGet(store, `${name}/${other}`)),
+    );
+  };
+  const hasNccl = exchange("nccl-here", String(native.cudaParts().includes("nccl"))).every(
+    (there) => there === "true",
+  );
+  const backend = (device: Device): "gloo" | "nccl" =>
+    hasNccl && device.startsWith("cuda") ? "nccl" : "gloo";
+  let nccl: number | undefined;
+  /** A rank has one GPU. All ranks come here with their first tensor on it, since they do the same things in the same order. */
+  const over = ({ device }: Tensor): number => {
+    if (backend(device) === "gloo") return gloo;
+    nccl ??= native.createNcclGroup(native.prefixStore(store, "nccl"), rank, size, timeoutMs, device);
+    return nccl;
+  };
   const started = (start: () => number): Collective => {
     const work = orLost(start);
     return { wait: () => orLost(() => native.waitWork(work)) };
@@ -87,20 +111,16 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
   return {
     rank,
     size,
+    backend,
     allReduce: (tensor, reduction = "sum") =>
-      started(() => native.allReduce(group, tensor.handle, reduction)),
-    broadcast: (tensor, from = 0) => started(() => native.broadcast(group, tensor.handle, from)),
+      started(() => native.allReduce(over(tensor), tensor.handle, reduction)),
+    broadcast: (tensor, from = 0) => started(() => native.broadcast(over(tensor), tensor.handle, from)),
     reduce: (tensor, root, reduction = "sum") =>
-      started(() => native.reduce(group, tensor.handle, reduction, root)),
-    allGather: (output, input) => started(() => native.allGather(group, output.handle, input.handle)),
+      started(() => native.reduce(over(tensor), tensor.handle, reduction, root)),
+    allGather: (output, input) => started(() => native.allGather(over(input), output.handle, input.handle)),
     reduceScatter: (output, input, reduction = "sum") =>
-      started(() => native.reduceScatter(group, output.handle, input.handle, reduction)),
-    exchange(name, text) {
-      orLost(() => native.storeSet(store, `${name}/${rank}`, text));
-      return Array.from({ length: size }, (_, other) =>
-        orLost(() => native.storeGet(store, `${name}/${other}`)),
-      );
-    },
+      started(() => native.reduceScatter(over(input), output.handle, input.handle, reduction)),
+    exchange,
     reportFailure(cause) {
       if (native.watchFailure() !== "") return; // another was first
       try {
@@ -119,8 +139,9 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
         process.on("exit", (code) => native.leave(code));
         return;
       }
+      if (nccl !== undefined) native.closeGroup(nccl);
       native.stopWatch();
-      native.closeGroup(group);
+      native.closeGroup(gloo);
       native.closeStore(store);
       native.closeStore(root);
     },
@@ -156,26 +177,8 @@ function orLost<T>(call: () => T): T {
     return call();
   } catch (cause) {
     // A broken connection is seen at once, its reason a moment later.
-    const known = knownReason();
-    throw new DistributedError("ERR_RANK_LOST", known ?? `the other ranks are gone: ${firstLine(cause)}`, {
-      fix: "look at the first rank that failed; `--resume` continues from the last complete checkpoint.",
-      cause,
-    });
+    throw rankLost(knownReason() ?? `the other ranks are gone: ${firstLine(cause)}`, cause);
   }
-}
-
-/** Waits a little for the failing rank's own words. */
-function knownReason(): string | undefined {
-  for (let tries = 0; tries < 30; tries++) {
-    const reason = native.watchFailure();
-    if (reason !== "") return reason;
-    pause(100);
-  }
-  return undefined;
-}
-
-function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 /** Without Gloo's advice, and without the place in its sources. */

@@ -15,6 +15,13 @@ export {
 // Any operator at all, and errors
 export { callOperator } from "./call-operator.js";
 export { fromBytes, type NestedNumbers, type NumericArray, type TensorOptions, tensor } from "./create.js";
+export {
+  canRecordGraphs,
+  type DeviceGraph,
+  hostScalar,
+  recordGraph,
+  withoutWaiting,
+} from "./device-graph.js";
 // Several processes
 export {
   type Collective,
@@ -35,6 +42,8 @@ export {
 export * from "./generated/functions.js";
 // Lifetime
 export { leakReport } from "./handle.js";
+// Host memory for what a device does not need yet
+export { type HostCopy, moveToHost } from "./offload.js";
 // Where the time goes
 export {
   chromeTrace,

@@ -4,7 +4,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { InstallationError, NativeError } from "./errors.js";
 import { OPERATORS } from "./generated/operators.js";
 import { configureKernels } from "./kernel-sources.js";
-import { findBinding } from "./setup/binding.js";
+import { cudaLibraries, findBinding } from "./setup/binding.js";
 import { findNvrtc } from "./setup/nvrtc.js";
 
 /** A tensor on the native side: slot and generation in one small integer. 0 stands for "no tensor". */
@@ -29,15 +29,30 @@ export interface NativeInstallation {
 export interface Native {
   setErrorClass(errorClass: new (message: string) => Error): void;
   loadLibrary(path: string): void;
+  loadCudaRuntime(path: string): void;
+  cudaParts(): ("graphs" | "nccl")[];
+  newGraph(device: string): number;
+  beginGraph(graph: number): void;
+  endGraph(graph: number): void;
+  replayGraph(graph: number): void;
+  closeGraph(graph: number): void;
+  forbidDeviceWaits(forbidden: boolean): void;
+
+  moveToHost(handle: Handle): number;
+  prefetchCopy(copy: number): void;
+  takeBack(copy: number): Handle;
+  dropCopy(copy: number): void;
+
   /** Gives the operators consecutive numbers and returns the first. */
   registerOperators(names: readonly string[]): number;
   call(operator: number, ...args: unknown[]): unknown;
   schemaOf(name: string): string | null;
   operatorNames(): string[];
 
-  fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number): Handle;
+  fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number, device: string): Handle;
   resizeStorage(handle: Handle, bytes: number): void;
   toBytes(handle: Handle, dtype: number): ArrayBuffer;
+  forbidHostReads(forbidden: boolean): boolean;
   dataAddress(handle: Handle): number;
   shapeOf(handle: Handle): number[];
   stridesOf(handle: Handle): number[];
@@ -127,7 +142,9 @@ export interface Native {
   stopWatch(): void;
   watchFailure(): string;
   leave(exitCode: number): never;
+  lostRank(): string;
   createGlooGroup(store: number, rank: number, size: number, timeoutMs: number, hostname: string): number;
+  createNcclGroup(store: number, rank: number, size: number, timeoutMs: number, device: string): number;
   closeGroup(group: number): void;
   allReduce(group: number, tensor: Handle, op: string): number;
   broadcast(group: number, tensor: Handle, root: number): number;
@@ -169,8 +186,12 @@ function load(): Native {
     );
   }
   // The binding itself links the CPU library alone; accelerator libraries register their kernels when they are loaded.
-  for (const library of binding.acceleratorLibraries) loaded.loadLibrary(library);
-  if (binding.acceleratorLibraries.length > 0) configureKernels(loaded, findNvrtc(binding.libtorch));
+  const { kernels, runtime } = cudaLibraries(binding);
+  if (kernels !== undefined) {
+    loaded.loadLibrary(kernels);
+    configureKernels(loaded, findNvrtc(binding.libtorch));
+  }
+  if (runtime !== undefined) loaded.loadCudaRuntime(runtime);
   return loaded;
 }
 

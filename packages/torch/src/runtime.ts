@@ -81,16 +81,19 @@ export function cudaKernels(): { on: boolean; problem: string | undefined } {
 export function installation(): NativeInstallation & {
   devices: Device[];
   binding: Binding;
+  /** What of the binding's CUDA part is loaded. */
+  cudaParts: readonly ("graphs" | "nccl")[];
   /** NVRTC, which compiles our CUDA kernels; none where there is no CUDA, or none was found. */
   kernelCompiler: string | undefined;
 } {
   const report = native.installation();
+  const binding = findBinding();
   const cuda = Array.from({ length: report.cudaDevices }, (_, i) => `cuda:${i}`);
-  const { path, libtorch, version, origin, compiler, key } = findBinding();
   return {
     ...report,
     devices: ["cpu", ...cuda, ...(report.mps ? ["mps"] : [])],
-    binding: { path, libtorch, version, origin, compiler, key },
-    kernelCompiler: cuda.length > 0 ? findNvrtc(libtorch).at(-1) : undefined,
+    binding,
+    cudaParts: native.cudaParts(),
+    kernelCompiler: cuda.length > 0 ? findNvrtc(binding.libtorch).at(-1) : undefined,
   };
 }

@@ -18,15 +18,17 @@ function sample(
 ): number[] {
   using _ = torch.tensorScope();
   const doubles = (of: (choice: Choice) => number) => torch.tensor(Float64Array.from(choices, of));
-  return torch
-    .sampleRows(
-      torch.tensor(rows.flat(), { dtype: "float64" }).view([rows.length, -1]).to({ dtype }),
-      doubles(({ temperature = 1 }) => temperature),
-      doubles(({ topP = 1 }) => topP),
-      torch.tensor(Int32Array.from(choices, ({ topK = 0 }) => topK)),
-      doubles(({ uniform = 0 }) => uniform),
-    )
-    .toArray();
+  const args = [
+    torch.tensor(rows.flat(), { dtype: "float64" }).view([rows.length, -1]).to({ dtype }),
+    doubles(({ temperature = 1 }) => temperature),
+    doubles(({ topP = 1 }) => topP),
+    torch.tensor(Int32Array.from(choices, ({ topK = 0 }) => topK)),
+    doubles(({ uniform = 0 }) => uniform),
+  ] as const;
+  const ids = torch.sampleRows(...args).toArray();
+  // The one that runs where the logits are, of ATen operators, chooses the same.
+  expect(torch.sampleOnDevice(...args).toArray()).toEqual(ids);
+  return ids;
 }
 
 /** Which ids a choice can give at all, by asking for every part of the unit interval. */

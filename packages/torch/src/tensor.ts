@@ -2,6 +2,7 @@
 import { backward } from "./autograd.js";
 import { type Device, type DType, dtypeCode, dtypeName } from "./dtype.js";
 import { TensorMethods } from "./generated/tensor-methods.js";
+import { readBytes } from "./lost-rank.js";
 import { native } from "./native.js";
 import { refusePromise, TensorScope } from "./scope.js";
 import { setTensorClass } from "./wrap.js";
@@ -99,7 +100,7 @@ export class Tensor extends TensorMethods {
     | Int8Array
     | Uint8Array {
     const half = this.dtype === "bfloat16" || this.dtype === "float16";
-    const bytes = native.toBytes(this.handle, dtypeCode(half ? "float32" : this.dtype));
+    const bytes = readBytes(this.handle, dtypeCode(half ? "float32" : this.dtype));
     switch (this.dtype) {
       case "float64":
         return new Float64Array(bytes);
@@ -123,7 +124,7 @@ export class Tensor extends TensorMethods {
 
   /** The elements' own bytes, row-major and little-endian, copied. */
   toBytes(): Uint8Array {
-    return new Uint8Array(native.toBytes(this.handle, dtypeCode(this.dtype)));
+    return new Uint8Array(readBytes(this.handle, dtypeCode(this.dtype)));
   }
 
   /** All elements in row-major order, as numbers. */

@@ -3,11 +3,13 @@
  * work and lets other things happen between two steps; in a step nothing waits.
  */
 import { setImmediate } from "node:timers/promises";
-import { InternalError } from "../errors.js";
+import * as torch from "@camelid/torch";
+import { InternalError, SettingsError } from "../errors.js";
 import { blocksFor, KvBlocks } from "../model/kv-cache.js";
 import type { LanguageModel } from "../model/language-model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { checkGeneration, checkScore } from "./check-requests.js";
+import { type DecodeMode, DecodeSteps } from "./decode-steps.js";
 import { generateAll } from "./generate-all.js";
 import { PrefixTree } from "./prefix-tree.js";
 import type { Engine, EngineSettings, EngineStats, GenerationRequest } from "./requests.js";
@@ -33,7 +35,9 @@ export function createEngine(
   settings: EngineSettings = {},
 ): Engine {
   const { kvCacheBytes = defaultBudget(model), maxSequences = 32, maxStepTokens = 512 } = settings;
-  const loop = new Loop(model, kvCacheBytes, { maxSequences, maxStepTokens });
+  const { decodeMode = torch.canRecordGraphs(model.device) ? "graph" : "plain" } = settings;
+  checkDecodeMode(decodeMode, model);
+  const loop = new Loop(model, kvCacheBytes, { maxSequences, maxStepTokens }, decodeMode);
   const { blocks } = loop;
   const { config } = model;
   const check = (requests: readonly GenerationRequest[]): void =>
@@ -71,11 +75,24 @@ function defaultBudget(model: LanguageModel): number {
   return Math.max(2 ** 30, blocksFor(model.config.maxPositionEmbeddings) * blockBytes);
 }
 
+function checkDecodeMode(decodeMode: DecodeMode, { device }: LanguageModel): void {
+  if (decodeMode !== "graph" || torch.canRecordGraphs(device)) return;
+  throw new SettingsError(
+    "ERR_DECODING_GRAPH",
+    'decodeMode "graph" needs a CUDA device and the binding\'s CUDA part.',
+    {
+      where: `the model is on ${device}`,
+      fix: 'leave it out, or use "fixed" or "plain"; `camelid doctor` says what is missing.',
+    },
+  );
+}
+
 class Loop implements Queue {
   readonly blocks: KvBlocks;
   readonly #model: LanguageModel;
   readonly #budget: number;
   readonly #scheduler: Scheduler<EngineSequence>;
+  readonly #decode: DecodeSteps;
   readonly #failures = new Map<EngineSequence, (error: unknown) => void>();
   #running: Promise<void> | undefined;
   #closed = false;
@@ -87,10 +104,13 @@ class Loop implements Queue {
     model: LanguageModel,
     kvCacheBytes: number,
     limits: { maxSequences: number; maxStepTokens: number },
+    decodeMode: DecodeMode,
   ) {
     this.#model = model;
     this.#budget = kvCacheBytes;
-    this.blocks = new KvBlocks(model.config, kvCacheBytes, model);
+    const { device, dtype } = model;
+    this.blocks = new KvBlocks(model.config, kvCacheBytes, { device, dtype, masked: decodeMode !== "plain" });
+    this.#decode = new DecodeSteps(model, this.blocks, decodeMode);
     this.#scheduler = new Scheduler(new PrefixTree(this.blocks), limits);
   }
 
@@ -125,7 +145,9 @@ class Loop implements Queue {
   #step(): void {
     const rows = this.#scheduler.plan();
     if (rows.length === 0) throw new InternalError("the scheduler found nothing to compute.");
-    const outcomes = runStep(this.#model, this.blocks, rows);
+    const outcomes = this.#decode.serves(rows)
+      ? this.#decode.run(rows)
+      : runStep(this.#model, this.blocks, rows);
     this.#steps++;
     for (const { sequence, position, count } of rows) {
       const isPrompt = sequence.kind === "scored" || position < sequence.promptLength;
@@ -155,6 +177,7 @@ class Loop implements Queue {
       promptTokens: this.#promptTokens,
       reusedTokens: this.#scheduler.reusedTokens,
       generatedTokens: this.#generatedTokens,
+      decoding: this.#decode.state,
     };
   }
 
@@ -162,6 +185,7 @@ class Loop implements Queue {
     this.#closed = true;
     this.#fail(new InternalError("the engine was disposed of while it was working."));
     await this.#running;
+    this.#decode[Symbol.dispose]();
     this.blocks[Symbol.dispose]();
   }
 }

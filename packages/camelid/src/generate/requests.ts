@@ -1,6 +1,7 @@
 /** What the engine is asked and what it answers. */
 import type { LanguageModel } from "../model/language-model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { DecodeMode } from "./decode-steps.js";
 
 /** How the next token is chosen. Nothing of it depends on what else is computed at the same time. */
 export interface Decoding {
@@ -114,6 +115,11 @@ export interface EngineSettings {
   maxSequences?: number;
   /** Tokens that one step may compute; a longer prompt takes several steps, between which the others go on. 512 when left out. */
   maxStepTokens?: number;
+  /**
+   * How steps that only write are done: `graph` on CUDA where the binding can record, else `plain`. Tokens are the same but for the
+   * rounding of sums in other shapes; `fixed` is `graph` without recording, on any device.
+   */
+  decodeMode?: DecodeMode;
 }
 
 export interface EngineStats {
@@ -130,6 +136,8 @@ export interface EngineStats {
   promptTokens: number;
   reusedTokens: number;
   generatedTokens: number;
+  /** How steps that only write are done now, why not as asked where something cannot be recorded, and sizes recorded so far. */
+  decoding: { mode: DecodeMode; because?: string; graphs: number };
 }
 
 /**

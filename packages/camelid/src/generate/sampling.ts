@@ -1,6 +1,7 @@
 /** From logits to the next tokens. */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { ModelError } from "../errors.js";
 import { uniformAt } from "./random.js";
 import type { Decoding, TokenLogprob } from "./requests.js";
 
@@ -28,21 +29,26 @@ export function chooseTokens(
   logits: Tensor,
   choices: readonly { choice: Choice; position: number }[],
 ): number[] {
-  const isGreedy = choices.every(({ choice }) => choice.temperature === 0);
-  if (isGreedy && logits.device !== "cpu") return logits.argmax(-1).toArray(); // the logits stay where they are
   const numbers = (of: (choice: Choice, position: number) => number): Tensor =>
     torch.tensor(Float64Array.from(choices, ({ choice, position }) => of(choice, position)));
-  return torch
-    .sampleRows(
-      logits,
-      numbers(({ temperature }) => temperature),
-      numbers(({ topP }) => topP),
-      torch.tensor(Int32Array.from(choices, ({ choice }) => choice.topK)),
-      numbers(({ temperature, seed, sample }, position) =>
-        temperature === 0 ? 0 : uniformAt(seed, sample, position),
-      ),
-    )
-    .toArray();
+  // Where the logits are: a step's are too many to be sent to the host.
+  const sample = logits.device === "cpu" ? torch.sampleRows : torch.sampleOnDevice;
+  const ids = sample(
+    logits,
+    numbers(({ temperature }) => temperature),
+    numbers(({ topP }) => topP),
+    torch.tensor(Int32Array.from(choices, ({ choice }) => choice.topK)),
+    numbers(({ temperature, seed, sample }, position) =>
+      temperature === 0 ? 0 : uniformAt(seed, sample, position),
+    ),
+  ).toArray();
+  const broken = ids.indexOf(-1);
+  if (broken >= 0)
+    throw new ModelError("ERR_LOGITS", "the model's logits are no numbers.", {
+      where: `row ${broken} of ${ids.length} in this step, on ${logits.device}`,
+      fix: "look at the weights: a model whose training diverged, or a file in the wrong dtype, does this.",
+    });
+  return ids;
 }
 
 /**

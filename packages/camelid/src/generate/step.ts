@@ -99,8 +99,11 @@ function writtenOutcomes(
     places.push(end - 1);
     sequences.push(sequence);
   }
-  if (places.length === 0) return [];
-  const logits = logitsAt(model, hidden, places);
+  return places.length === 0 ? [] : chosenOutcomes(logitsAt(model, hidden, places), sequences);
+}
+
+/** @param logits [sequences, vocab]: what may follow each */
+export function chosenOutcomes(logits: Tensor, sequences: readonly WrittenSequence[]): Outcome[] {
   const ids = chooseTokens(
     logits,
     sequences.map(({ choice, tokens, promptLength }) => ({ choice, position: tokens.length - promptLength })),

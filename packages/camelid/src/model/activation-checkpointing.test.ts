@@ -1,5 +1,6 @@
 import * as torch from "@camelid/torch";
 import { expect, test } from "vitest";
+import { HostStash } from "../nn/host-stash.js";
 import { scaledNll } from "../nn/log-probs.js";
 import { packRows } from "../nn/packed-rows.js";
 import { recompute } from "../nn/recompute.js";
@@ -18,10 +19,11 @@ const config = parseConfig({
 const rows = [96, 160].map((length, r) => Array.from({ length }, (_, i) => (i * 7 + r) % 64));
 
 /** Loss, gradients and peak bytes above the weights, of one forward and backward pass. */
-function pass(dtype: "float32" | "bfloat16", activationCheckpointing: boolean) {
+function pass(dtype: "float32" | "bfloat16", activationCheckpointing: boolean, activationOffload = false) {
   torch.manualSeed(5);
   using model = initModel(config, { dtype, trainable: true });
   model.activationCheckpointing = activationCheckpointing;
+  model.activationOffload = activationOffload;
   torch.resetPeakMemory();
   const before = torch.memoryStats().liveBytes;
   using scope = torch.tensorScope();
@@ -56,6 +58,28 @@ test.each(["float32", "bfloat16"] as const)(
     expect(checkpointed.leaked).toBe(plain.leaked);
   },
 );
+
+test("activation offload: same loss and gradients to the bit, nothing left behind", () => {
+  const plain = pass("float32", false);
+  const offloaded = pass("float32", true, true);
+  expect(offloaded.loss).toBe(plain.loss);
+  for (const [name, bytes] of plain.gradients)
+    expect(Buffer.compare(offloaded.gradients.get(name)!, bytes), name).toBe(0);
+  expect(offloaded.leaked).toBe(plain.leaked);
+});
+
+test("with a stash a block's input is freed after the block, and the one before is on its way back early", () => {
+  using _ = torch.tensorScope();
+  const weight = torch.ones([4]);
+  weight.requiresGrad = true;
+  const stash = new HostStash();
+  const first = weight.mul(2);
+  const second = recompute((x) => x.mul(weight), first, stash);
+  const third = recompute((x) => x.mul(weight), second, stash);
+  expect([first, second, third].map(({ isDisposed }) => isDisposed)).toEqual([true, true, false]);
+  third.sum().backward();
+  expect(weight.grad!.toArray()).toEqual([6, 6, 6, 6]); // of 2 w^3
+});
 
 test("a recomputed block draws the same random numbers, and the stream after it is as if there were no recomputation", () => {
   const run = (block: typeof recompute) => {

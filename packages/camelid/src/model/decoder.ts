@@ -6,6 +6,7 @@
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { packedAttention } from "../nn/attention.js";
+import { HostStash } from "../nn/host-stash.js";
 import { denseLinear, forwardAll, type Linear } from "../nn/linear.js";
 import type { PackedRows } from "../nn/packed-rows.js";
 import { recompute } from "../nn/recompute.js";
@@ -39,6 +40,7 @@ export class Decoder implements LanguageModel {
   readonly config: ModelConfig;
   readonly headWeight: Tensor;
   activationCheckpointing = false;
+  activationOffload = false;
   readonly #embedTokens: Tensor;
   readonly #layers: Layer[];
   readonly #norm: Tensor;
@@ -79,6 +81,7 @@ export class Decoder implements LanguageModel {
   hiddenStates(rows: PackedRows, cache?: KeyValueCache): Tensor {
     const rope = ropeTables(rows.positions, this.#frequencies);
     let x = torch.embedding(this.#embedTokens, rows.inputIds); // [tokens, hidden]
+    const stash = this.activationOffload ? new HostStash() : undefined;
     for (const layer of this.#layers) {
       const { attentionInput, attentionOutput, mlpInput, mlpOutput } = layer.norms;
       const block = (input: Tensor): Tensor => {
@@ -88,7 +91,7 @@ export class Decoder implements LanguageModel {
         return attended.add(this.#normed(mlp, mlpOutput));
       };
       x = this.#shards?.enter(layer.index, x) ?? x;
-      x = this.activationCheckpointing ? recompute(block, x) : block(x);
+      x = this.activationCheckpointing ? recompute(block, x, stash) : block(x);
       x = this.#shards?.leave(layer.index, x) ?? x;
     }
     return this.#normed(x, this.#norm);

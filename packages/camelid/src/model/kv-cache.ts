@@ -5,6 +5,7 @@
  */
 import type { Device, DType, Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { InternalError } from "../errors.js";
 import type { ModelConfig } from "./model-config.js";
 
 /** Tokens of a block: one vector of 16 numbers for each dimension of a key. */
@@ -45,6 +46,7 @@ export class KvBlocks implements Disposable {
   readonly #shape: readonly number[];
   readonly #slabBlocks: number;
   readonly #options: { device: Device; dtype: DType };
+  readonly #masked: boolean;
   readonly #slabs: Tensor[] = [];
   readonly #free: number[] = [];
   /** How many hold each block; 0 is free. */
@@ -52,15 +54,26 @@ export class KvBlocks implements Disposable {
   #used = 0;
   #peak = 0;
 
-  /** @param budgetBytes never exceeded; less than a block is room for nothing */
-  constructor(config: ModelConfig, budgetBytes: number, options: { device: Device; dtype: DType }) {
+  /**
+   * @param budgetBytes never exceeded; less than a block is room for nothing
+   * @param options `masked`: some readers read whole blocks and mask what is not there (`fixedRows`); then all lie in one slab, and
+   * hold numbers from the beginning
+   */
+  constructor(
+    config: ModelConfig,
+    budgetBytes: number,
+    options: { device: Device; dtype: DType; masked?: boolean },
+  ) {
     const lanes = Math.ceil(config.headDim / 16) * 16;
     this.#shape = [config.numHiddenLayers, 2, config.numKeyValueHeads, BLOCK_TOKENS * lanes];
     this.#options = { device: options.device, dtype: options.dtype };
+    this.#masked = options.masked ?? false;
     this.blockBytes = this.#shape.reduce((a, b) => a * b, torch.elementSize(options.dtype));
     this.numBlocks = Math.floor(budgetBytes / this.blockBytes);
     // Only the CPU kernel reads from several slabs; elsewhere all of the budget is one.
-    const several = options.device === "cpu" && (options.dtype === "float32" || options.dtype === "bfloat16");
+    const isKernel =
+      options.device === "cpu" && (options.dtype === "float32" || options.dtype === "bfloat16");
+    const several = isKernel && !this.#masked;
     const wanted = several ? Math.max(1, Math.floor(SLAB_BYTES / this.blockBytes)) : this.numBlocks;
     this.#slabBlocks = Math.min(this.numBlocks, wanted);
   }
@@ -90,6 +103,8 @@ export class KvBlocks implements Disposable {
     const block = this.#free.pop()!;
     this.#holders[block] = 1;
     this.#peak = Math.max(this.#peak, ++this.#used);
+    // What the last sequence left may be no numbers, and nothing times that is not nothing.
+    if (this.#masked) torch.tensorScope(() => void this.#block(block).zero_());
     return block;
   }
 
@@ -121,11 +136,27 @@ export class KvBlocks implements Disposable {
     };
   }
 
+  /**
+   * One new token of each row, in shapes that do not depend on how much the cache holds (`masked` blocks only).
+   * @param tables    [rows, blocks] int64, of equal length: behind a sequence's own blocks any block of the cache
+   * @param positions [rows] int64, of the new tokens
+   */
+  fixedRows(tables: Tensor, positions: Tensor): KeyValueCache {
+    const [slab] = this.#slabs;
+    if (!this.#masked || slab === undefined)
+      throw new InternalError("tables of one length were read from blocks that are not made for it.");
+    return {
+      attend: (layer, query, key, value, window = 0) =>
+        torch.pagedDecode(query, key, value, slab, tables, positions, layer, window),
+    };
+  }
+
   #grow(): boolean {
     const start = this.#holders.length;
     const blocks = Math.min(this.#slabBlocks, this.numBlocks - start);
     if (blocks <= 0) return false;
-    this.#slabs.push(torch.empty([blocks, ...this.#shape], this.#options));
+    const make = this.#masked ? torch.zeros : torch.empty;
+    this.#slabs.push(make([blocks, ...this.#shape], this.#options));
     for (let i = blocks - 1; i >= 0; i--) {
       this.#holders[start + i] = 0;
       this.#free.push(start + i);

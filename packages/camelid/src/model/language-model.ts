@@ -14,6 +14,8 @@ export interface LanguageModel extends Disposable {
   readonly headWeight: Tensor;
   /** Keep only each block's input for the backward pass and compute the rest again there: less memory, same numbers. */
   activationCheckpointing: boolean;
+  /** With it: these inputs wait in host memory, and come back while the pass goes on. */
+  activationOffload: boolean;
   /**
    * Hidden states after the final norm, ready for the head.
    * @param cache holds the earlier tokens of each row, and takes the new ones; `rows.positions` continue it

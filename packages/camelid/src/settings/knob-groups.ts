@@ -63,6 +63,7 @@ export const machineKnobs = {
   device: knobs.device,
   threads: knobs.threads,
   activationCheckpointing: knobs.activationCheckpointing,
+  activationOffload: knobs.activationOffload,
   profile: knobs.profile,
   seed: knobs.seed,
 };

@@ -170,6 +170,11 @@ export const knobs = {
     group: machine,
     alsoKnownAs: ["gradient_checkpointing", "enable_activation_checkpointing"],
   }),
+  activationOffload: knob(z.boolean().default(false), {
+    help: "With activationCheckpointing: the kept inputs wait in host memory instead of the GPU's. Same numbers; copies run beside computing.",
+    group: machine,
+    alsoKnownAs: ["cpu_offload", "activation_offloading", "enable_activation_offloading"],
+  }),
   threads: knob(positiveInt.nullable().default(null), {
     help: "CPU threads of libtorch; none means one for each physical core.",
     group: machine,

@@ -12,6 +12,8 @@ export interface MachineSettings {
   threads: number | null;
   seed: number;
   precision: "fp32" | "bf16" | "bf16-mixed";
+  activationCheckpointing?: boolean;
+  activationOffload?: boolean;
 }
 
 export interface Machine {
@@ -25,11 +27,12 @@ export interface Machine {
 
 /**
  * Chooses the device, sets threads and seeds. Ranks on one machine take a GPU each, or share its cores.
- * @throws {SettingsError} when the device asked for is not there
+ * @throws {SettingsError} when the device asked for is not there, or has no memory of its own to spare
  */
 export function prepareMachine(settings: MachineSettings, world = aloneInTheWorld()): Machine {
   const { devices, version, cpuCapability } = torch.installation();
   const device = chooseDevice(settings.device, devices, world.localRank);
+  checkOffload(settings, device);
   torch.setNumThreads(settings.threads ?? Math.max(1, Math.floor(physicalCores() / world.localSize)));
   torch.manualSeed(settings.seed);
   return {
@@ -41,11 +44,31 @@ export function prepareMachine(settings: MachineSettings, world = aloneInTheWorl
       threads: torch.getNumThreads(),
       camelid: camelidVersion(),
       libtorch: version,
+      ...(world.group === undefined || device === "cpu" ? {} : { collectives: world.group.backend(device) }),
       cpu: `${cpus()[0]?.model.trim() ?? "unknown"} (${cpuCapability})`,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
     },
   };
+}
+
+function checkOffload({ activationOffload, activationCheckpointing }: MachineSettings, device: Device): void {
+  if (activationOffload !== true) return;
+  if (activationCheckpointing !== true)
+    throw new SettingsError(
+      "ERR_OFFLOAD_CHECKPOINTING",
+      "activationOffload moves what activationCheckpointing keeps; without it nothing would be moved.",
+      {
+        where: "activationOffload",
+        fix: "add --activation-checkpointing, or leave --activation-offload out.",
+      },
+    );
+  if (!device.startsWith("cuda"))
+    throw new SettingsError(
+      "ERR_OFFLOAD_DEVICE",
+      `activationOffload moves activations from a GPU's memory to the host's; on ${device} they are there.`,
+      { where: "activationOffload", fix: "leave it out, or train on a CUDA device." },
+    );
 }
 
 function chooseDevice(wanted: string, devices: readonly Device[], localRank: number): Device {

@@ -26,6 +26,7 @@ export interface TrainingSettings extends MachineSettings, MethodSettings, LookS
   lora: LoraSettings | null;
   quantize: Nf4Settings | null;
   activationCheckpointing: boolean;
+  activationOffload: boolean;
   shard: Shard;
   profile: boolean;
   learningRate: number;
@@ -98,6 +99,7 @@ function readied<Model extends Disposable>(
 ): Model {
   try {
     decoder.activationCheckpointing = settings.activationCheckpointing;
+    decoder.activationOffload = settings.activationOffload;
     checkVocabulary(tokenizer, decoder.config, start.modelFolder);
     return model;
   } catch (error) {

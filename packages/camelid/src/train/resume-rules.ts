@@ -14,7 +14,7 @@ export interface ResumableSettings {
 /** These have no influence on the weights. (`data` and `onBad` do, but what comes of them is compared row by row.) */
 const FREE = new Set(
   `out data onBad saveEverySteps keepCheckpoints evalData evalEverySteps samplePrompts answerPrompts sampleEverySteps maxNewTokens
-   activationCheckpointing preflight profile evalTasks evalTasksEverySteps evalTasksData evalTasksLimit evalTasksShots evalTasksProfile
+   activationCheckpointing activationOffload preflight profile evalTasks evalTasksEverySteps evalTasksData evalTasksLimit evalTasksShots evalTasksProfile
    evalTasksOptions evalTasksJudges`.split(/\s+/),
 );
 

@@ -169,6 +169,8 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   fusedRmsNorm camelid::rms_norm            x / sqrt(mean(x^2) + eps), rounded to x's dtype, times weight; one pass (native/fused.cc)
   packedAttention camelid::packed_attention causal attention inside rows of a packed stretch [tokens, heads, size], CPU
   pagedAttention camelid::paged_attention   causal attention of new tokens over keys and values in blocks, which take the new ones (native/paged-attention.cc)
+  pagedDecode  camelid::paged_decode        the same for one new token of each row, with shapes that do not depend on lengths (native/paged-decode.cc)
+  sampleOnDevice camelid::sample_on_device  the next tokens, chosen where the logits are; -1 where they are no numbers
   sampleRows   camelid::sample_rows         next token of each row of logits, by temperature, top-p and top-k (native/sample.cc)
   fusedRope    camelid::rope                rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32
   labelLogps_  camelid::label_logps         log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient

@@ -192,77 +192,87 @@ export function pagedAttention(query: Tensor, key: Tensor, value: Tensor, slabs:
   return wrap(native.call(173, query.handle, key.handle, value.handle, handlesOf(slabs), rows.handle, blocks.handle, layer, window));
 }
 
+/** the same for one new token of each row, with shapes that do not depend on lengths (native/paged-decode.cc). `camelid::paged_decode` */
+export function pagedDecode(query: Tensor, key: Tensor, value: Tensor, slab: Tensor, tables: Tensor, positions: Tensor, layer: number, window?: number | undefined): Tensor {
+  return wrap(native.call(174, query.handle, key.handle, value.handle, slab.handle, tables.handle, positions.handle, layer, window));
+}
+
+/** the next tokens, chosen where the logits are; -1 where they are no numbers. `camelid::sample_on_device` */
+export function sampleOnDevice(logits: Tensor, temperatures: Tensor, topPs: Tensor, topKs: Tensor, uniforms: Tensor): Tensor {
+  return wrap(native.call(175, logits.handle, temperatures.handle, topPs.handle, topKs.handle, uniforms.handle));
+}
+
 /** next token of each row of logits, by temperature, top-p and top-k (native/sample.cc). `camelid::sample_rows` */
 export function sampleRows(logits: Tensor, temperatures: Tensor, topPs: Tensor, topKs: Tensor, uniforms: Tensor): Tensor {
-  return wrap(native.call(174, logits.handle, temperatures.handle, topPs.handle, topKs.handle, uniforms.handle));
+  return wrap(native.call(176, logits.handle, temperatures.handle, topPs.handle, topKs.handle, uniforms.handle));
 }
 
 /** rotate-half rotary embedding of [tokens, heads, headDim], tables [tokens, headDim / 2] fp32. `camelid::rope` */
 export function fusedRope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  return wrap(native.call(175, x.handle, cos.handle, sin.handle));
+  return wrap(native.call(177, x.handle, cos.handle, sin.handle));
 }
 
 /** log softmax(logits)[label] per row, fp32; with upstream [rows], logits become their own gradient. `camelid::label_logps` */
 export function labelLogps_(logits: Tensor, labels: Tensor, upstream?: Tensor | null | undefined): Tensor {
-  return wrap(native.call(176, logits.handle, labels.handle, upstream?.handle));
+  return wrap(native.call(178, logits.handle, labels.handle, upstream?.handle));
 }
 
 /** silu(gate) * up in one pass. `camelid::swiglu` */
 export function fusedSwiglu(gate: Tensor, up: Tensor): Tensor {
-  return wrap(native.call(177, gate.handle, up.handle));
+  return wrap(native.call(179, gate.handle, up.handle));
 }
 
 /** 4-bit codes, two a byte, and the largest magnitude of each 64 values (native/nf4.cc). `camelid::nf4_quantize` */
 export function nf4Quantize(values: Tensor, throughFp16?: boolean | undefined): [Tensor, Tensor] {
-  return wrapAll(native.call(178, values.handle, throughFp16)) as [Tensor, Tensor];
+  return wrapAll(native.call(180, values.handle, throughFp16)) as [Tensor, Tensor];
 }
 
 /** values of NF4 codes; with nestedAbsmax, absmax are 8-bit codes themselves. `camelid::nf4_dequantize` */
 export function nf4Dequantize(packed: Tensor, absmax: Tensor, nestedAbsmax: Tensor | null | undefined, offset: number, size: readonly number[], dtype: DType): Tensor {
-  return wrap(native.call(179, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, size, dtypeCode(dtype)));
+  return wrap(native.call(181, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, size, dtypeCode(dtype)));
 }
 
 /** x @ W.T + bias for W [outFeatures, in] in NF4; a few rows on CUDA without restoring W. `camelid::nf4_linear` */
 export function nf4Linear(x: Tensor, packed: Tensor, absmax: Tensor, nestedAbsmax: Tensor | null | undefined, offset: number, outFeatures: number, bias?: Tensor | null | undefined): Tensor {
-  return wrap(native.call(180, x.handle, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, outFeatures, bias?.handle));
+  return wrap(native.call(182, x.handle, packed.handle, absmax.handle, nestedAbsmax?.handle, offset, outFeatures, bias?.handle));
 }
 
 /** 8-bit codes of values less offset, and the largest magnitude of each block. `camelid::dynamic_quantize` */
 export function dynamicQuantize(values: Tensor, offset: number, block: number, signed: boolean): [Tensor, Tensor] {
-  return wrapAll(native.call(181, values.handle, offset, block, signed)) as [Tensor, Tensor];
+  return wrapAll(native.call(183, values.handle, offset, block, signed)) as [Tensor, Tensor];
 }
 
 /** values of such codes, plus offset. `camelid::dynamic_dequantize` */
 export function dynamicDequantize(codes: Tensor, absmax: Tensor, offset: number, block: number, signed: boolean): Tensor {
-  return wrap(native.call(182, codes.handle, absmax.handle, offset, block, signed));
+  return wrap(native.call(184, codes.handle, absmax.handle, offset, block, signed));
 }
 
 /** the 256 values of the 8-bit code. `camelid::dynamic_map` */
 export function dynamicMap(signed: boolean): Tensor {
-  return wrap(native.call(183, signed));
+  return wrap(native.call(185, signed));
 }
 
 /** one AdamW step on lists of tensors on the CPU, in place: gradients times clip, rounded copies of fp32 weights (native/adamw.cc). `camelid::adamw` */
 export function adamw_(weights: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], rounded: readonly Tensor[], steps: readonly Tensor[], clip: Tensor | null | undefined, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number): void {
-  return native.call(184, handlesOf(weights), handlesOf(gradients), handlesOf(expAvgs), handlesOf(expAvgSqs), handlesOf(rounded), handlesOf(steps), clip?.handle, lr, beta1, beta2, weightDecay, eps) as void;
+  return native.call(186, handlesOf(weights), handlesOf(gradients), handlesOf(expAvgs), handlesOf(expAvgSqs), handlesOf(rounded), handlesOf(steps), clip?.handle, lr, beta1, beta2, weightDecay, eps) as void;
 }
 
 /** 2-norm of all tensors of a list together, fp32 on the CPU. `camelid::gradient_norm` */
 export function gradientNorm(gradients: readonly Tensor[]): Tensor {
-  return wrap(native.call(185, handlesOf(gradients)));
+  return wrap(native.call(187, handlesOf(gradients)));
 }
 
 /** one AdamW step whose moments are kept in 8 bits, in place (native/adamw8bit.cc); where foundInf is not 0, none. `camelid::adamw_8bit` */
 export function adamw8bit_(weight: Tensor, grad: Tensor, expAvg: Tensor, expAvgScales: Tensor, expAvgSq: Tensor, expAvgSqScales: Tensor, step: Tensor, lr: number, beta1: number, beta2: number, weightDecay: number, eps: number, foundInf?: Tensor | null | undefined): void {
-  return native.call(186, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step.handle, lr, beta1, beta2, weightDecay, eps, foundInf?.handle) as void;
+  return native.call(188, weight.handle, grad.handle, expAvg.handle, expAvgScales.handle, expAvgSq.handle, expAvgSqScales.handle, step.handle, lr, beta1, beta2, weightDecay, eps, foundInf?.handle) as void;
 }
 
 /** norm of each tensor of a list. `aten::_foreach_norm.Scalar` */
 export function foreachNorm(self: readonly Tensor[], ord?: number | undefined, dtype?: DType | null | undefined): Tensor[] {
-  return wrapAll(native.call(187, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
+  return wrapAll(native.call(189, handlesOf(self), ord, dtype == null ? undefined : dtypeCode(dtype)));
 }
 
 /** each tensor of a list times one scalar tensor, in place. `aten::_foreach_mul_.Tensor` */
 export function foreachMul_(self: readonly Tensor[], other: Tensor): void {
-  return native.call(188, handlesOf(self), other.handle) as void;
+  return native.call(190, handlesOf(self), other.handle) as void;
 }

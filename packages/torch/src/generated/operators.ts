@@ -176,6 +176,8 @@ export const OPERATORS: readonly string[] = [
   "camelid::rms_norm",
   "camelid::packed_attention",
   "camelid::paged_attention",
+  "camelid::paged_decode",
+  "camelid::sample_on_device",
   "camelid::sample_rows",
   "camelid::rope",
   "camelid::label_logps",

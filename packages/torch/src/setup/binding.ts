@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
+import { wantsCuda } from "./cuda.js";
 
 export interface Binding {
   /** The compiled addon. */
@@ -15,12 +16,21 @@ export interface Binding {
   compiler: string;
   /** Hash of native sources, compiler, flags and libtorch: set-up compiles again when it changes. */
   key: string;
+  /** The CUDA part, where it was wanted. */
+  cuda?: CudaBinding;
+}
+
+export interface CudaBinding {
+  /** The compiled library; left out where it could not be built. */
+  path?: string;
+  /** What is missing, and what that means. */
+  missing?: string;
 }
 
 export const bindingRecord = fileURLToPath(new URL("../../build/binding.json", import.meta.url));
 
 /** @throws {InstallationError} when set-up has not run here, or what it made is gone */
-export function findBinding(): Binding & { acceleratorLibraries: string[] } {
+export function findBinding(): Binding {
   const fix = "run `npx camelid setup`.";
   if (!existsSync(bindingRecord)) {
     throw new InstallationError("ERR_TORCH_NOT_SET_UP", "libtorch has not been set up here yet.", {
@@ -35,15 +45,16 @@ export function findBinding(): Binding & { acceleratorLibraries: string[] } {
       fix,
     });
   }
-  return { ...binding, acceleratorLibraries: acceleratorLibraries(binding.libtorch) };
+  return binding;
 }
 
-/** CUDA kernels are a library of their own, loaded only where there is a driver. CAMELID_NO_CUDA=1 leaves it out. */
-function acceleratorLibraries(libtorch: string): string[] {
-  const cuda = join(libtorch, "lib", "libtorch_cuda.so");
-  return process.env.CAMELID_NO_CUDA !== "1" && hasNvidiaDriver() && existsSync(cuda) ? [cuda] : [];
-}
-
-export function hasNvidiaDriver(): boolean {
-  return existsSync("/dev/nvidiactl") || existsSync("/proc/driver/nvidia/version");
+/**
+ * What is loaded beside the binding: CUDA kernels are a library of libtorch's own, ours is another. The rest of libtorch needs
+ * neither.
+ */
+export function cudaLibraries({ libtorch, cuda }: Binding): { kernels?: string; runtime?: string } {
+  const kernels = join(libtorch, "lib", "libtorch_cuda.so");
+  if (!wantsCuda() || !existsSync(kernels)) return {};
+  const runtime = cuda?.path;
+  return { kernels, ...(runtime !== undefined && existsSync(runtime) ? { runtime } : {}) };
 }

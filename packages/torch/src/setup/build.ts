@@ -1,5 +1,5 @@
 /**
- * Compiles `native/*.cc` against one libtorch, in the cache: each file once per its text, headers, compiler and libtorch,
+ * Compiles `native/*.cc`, and `native/cuda-runtime/*.cc`, against one libtorch, in the cache: each file once per its text, headers, compiler and libtorch,
  * whichever checkout it lies in.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -11,6 +11,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
 import { cacheDirectory } from "./cache-directory.js";
+import type { CudaParts } from "./cuda.js";
 import type { Libtorch } from "./libtorch.js";
 
 const nativeFolder = fileURLToPath(new URL("../../native", import.meta.url));
@@ -22,32 +23,74 @@ export interface Build {
   compiled: boolean;
 }
 
+/** A shared library of some of the native files. */
+interface Library {
+  name: string;
+  sources: string[];
+  flags: string[];
+  includes: string[];
+  /** Arguments of the linker, behind the objects. */
+  links: string[];
+}
+
 export async function buildBinding(libtorch: Libtorch, say: (line: string) => void): Promise<Build> {
+  return buildLibrary(libtorch, say, {
+    name: "camelid_torch.node",
+    sources: nativeFiles(""),
+    flags: [],
+    includes: [],
+    links: linkArguments(libtorch, ["-ltorch_cpu", "-lc10"]),
+  });
+}
+
+/** The CUDA part: another library, that the binding loads where it is wanted. */
+export async function buildCudaPart(
+  libtorch: Libtorch,
+  { includes, nccl }: CudaParts,
+  say: (line: string) => void,
+): Promise<Build> {
+  return buildLibrary(libtorch, say, {
+    name: "camelid_cuda.so",
+    sources: nativeFiles("cuda-runtime/"),
+    flags: nccl ? ["-DCAMELID_NCCL"] : [],
+    includes,
+    links: linkArguments(libtorch, ["-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10"]),
+  });
+}
+
+async function buildLibrary(
+  libtorch: Libtorch,
+  say: (line: string) => void,
+  library: Library,
+): Promise<Build> {
   const compiler = findCompiler();
-  const flags = compileFlags();
-  const sources = readdirSync(nativeFolder).filter((name) => name.endsWith(".cc"));
+  const flags = [...compileFlags(), ...library.flags];
   const common = [compiler.version, cpus()[0]?.model ?? "", libtorch.version, libtorch.root, ...flags];
   const { versions } = nodeHeaders();
-  const objects = sources.map((source) => ({
+  const objects = library.sources.map((source) => ({
     source: join(nativeFolder, source),
-    object: join(cacheDirectory(), "objects", `${keyOf([...withHeaders(source), ...versions, ...common])}.o`),
+    object: join(
+      cacheDirectory(),
+      "objects",
+      `${keyOf([...withHeaders(source), ...versions, ...common, ...library.includes])}.o`,
+    ),
   }));
-  const linking = linkArguments(
-    libtorch,
-    objects.map(({ object }) => object),
-  );
+  const linking = ["-shared", ...objects.map(({ object }) => object), ...library.links];
   const key = keyOf([...common, ...linking]);
   const folder = join(cacheDirectory(), "binding", key);
-  const path = join(folder, "camelid_torch.node");
+  const path = join(folder, library.name);
   if (existsSync(path)) return { path, key, compiler: compiler.version, compiled: false };
 
   const missing = objects.filter(({ object }) => !existsSync(object));
-  say(`compiling the binding (${missing.length} of ${sources.length} files, ${compiler.version}) ...`);
+  say(`compiling ${library.name} (${missing.length} of ${objects.length} files, ${compiler.version}) ...`);
   for (const place of [join(cacheDirectory(), "objects"), dirname(folder)])
     mkdirSync(place, { recursive: true });
   const staging = mkdtempSync(`${folder}-`);
   try {
-    const includes = includeArguments(libtorch);
+    const includes = [
+      ...includeArguments(libtorch),
+      ...library.includes.flatMap((place) => ["-isystem", place]),
+    ];
     await runAll(missing, async ({ source, object }) => {
       const made = join(staging, basename(object));
       await run(compiler.command, [...flags, ...includes, "-c", source, "-o", made]);
@@ -59,6 +102,12 @@ export async function buildBinding(libtorch: Libtorch, say: (line: string) => vo
     rmSync(staging, { recursive: true, force: true });
   }
   return { path, key, compiler: compiler.version, compiled: true };
+}
+
+/** @param folder of `native/`, "" or with its slash */
+function nativeFiles(folder: string): string[] {
+  const names = readdirSync(join(nativeFolder, folder)).filter((name) => name.endsWith(".cc"));
+  return names.sort().map((name) => folder + name);
 }
 
 function findCompiler(): { command: string; version: string } {
@@ -110,6 +159,7 @@ function nodeHeaders(): { folders: string[]; versions: string[] } {
 function includeArguments({ root }: Libtorch): string[] {
   const torch = [join(root, "include"), join(root, "include", "torch", "csrc", "api", "include")];
   return [
+    `-I${nativeFolder}`,
     ...nodeHeaders().folders.map((folder) => `-I${folder}`),
     ...torch.flatMap((folder) => ["-isystem", folder]),
     // Looked at last: only where libtorch comes without Gloo's headers.
@@ -118,12 +168,12 @@ function includeArguments({ root }: Libtorch): string[] {
   ];
 }
 
-function linkArguments(libtorch: Libtorch, objects: string[]): string[] {
+function linkArguments(libtorch: Libtorch, libraries: string[]): string[] {
   const lib = join(libtorch.root, "lib");
   // Never unloaded: Node closes the addons of a worker that ends, and libtorch keeps pointers to our allocator and kernels.
   const platform =
     process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-fopenmp", "-Wl,-z,nodelete"];
-  return ["-shared", ...objects, `-L${lib}`, "-ltorch_cpu", "-lc10", `-Wl,-rpath,${lib}`, ...platform];
+  return [`-L${lib}`, ...libraries, `-Wl,-rpath,${lib}`, ...platform];
 }
 
 /** A file of `native/` and those of our headers that it includes, and that they include. */
@@ -131,7 +181,10 @@ function withHeaders(file: string, found = new Set<string>()): string[] {
   if (found.has(file)) return [...found];
   found.add(file);
   const text = readFileSync(join(nativeFolder, file), "utf8");
-  for (const [, header] of text.matchAll(/^#include "([\w/-]+\.h)"/gm)) withHeaders(header!, found);
+  for (const [, header] of text.matchAll(/^#include "([\w/-]+\.h)"/gm)) {
+    const beside = join(dirname(file), header!);
+    withHeaders(existsSync(join(nativeFolder, beside)) ? beside : header!, found);
+  }
   return [...found];
 }
 

@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
-import { hasNvidiaDriver } from "./binding.js";
 import { cacheDirectory } from "./cache-directory.js";
+import { wantsCuda } from "./cuda.js";
 
 export interface Libtorch {
   /** Folder that holds `lib/` and `include/`. */
@@ -60,7 +60,7 @@ function fromPython(say: (line: string) => void): Libtorch | undefined {
 }
 
 function cachedRoot(): string {
-  const flavour = hasNvidiaDriver() ? "cuda" : "cpu";
+  const flavour = wantsCuda() ? "cuda" : "cpu";
   return join(cacheDirectory(), "libtorch", `${PINNED}-${process.platform}-${process.arch}-${flavour}`);
 }
 
@@ -74,7 +74,7 @@ function fetchPinned(say: (line: string) => void): Libtorch {
   mkdirSync(dirname(target), { recursive: true });
   const staging = mkdtempSync(join(dirname(target), "fetching-"));
   try {
-    const lists = ["libtorch.txt", ...(hasNvidiaDriver() ? ["libtorch-cuda.txt"] : [])];
+    const lists = ["libtorch.txt", ...(wantsCuda() ? ["libtorch-cuda.txt"] : [])];
     for (const list of lists) pipDownload(requirements(list), join(staging, "wheels"), say);
     say("unpacking libtorch ...");
     for (const wheel of readdirSync(join(staging, "wheels")))
@@ -123,12 +123,12 @@ wheel, target, cuda = sys.argv[1], sys.argv[2], sys.argv[3] == "cuda"
 skip = () if cuda else ("libtorch_cuda", "libc10_cuda", "libtorch_nvshmem", "libcaffe2_nvrtc", "libnvperf", "libpcsampling", "libcheckpoint")
 with zipfile.ZipFile(wheel) as z:
     for name in z.namelist():
-        keep = name.startswith(("torch/lib/", "torch/include/")) or name == "torch/version.py" or (name.startswith("nvidia/") and ".so" in name)
+        keep = name.startswith(("torch/lib/", "torch/include/")) or name == "torch/version.py" or (name.startswith("nvidia/") and (".so" in name or "/include/" in name))
         base = name.rsplit("/", 1)[-1]
         if keep and not base.startswith(skip or ("//",)) and not base.startswith("libtorch_python"):
             z.extract(name, target)
 `;
-  execFileSync("python3", ["-c", script, wheel, target, hasNvidiaDriver() ? "cuda" : "cpu"], {
+  execFileSync("python3", ["-c", script, wheel, target, wantsCuda() ? "cuda" : "cpu"], {
     stdio: "inherit",
   });
 }

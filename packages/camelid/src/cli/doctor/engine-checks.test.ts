@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { formatChecks } from "../../run/checks.js";
 import { askModule, devicesCheck, type EngineAnswer, engineChecks, kernelsCheck } from "./engine-checks.js";
 
-const healthy: EngineAnswer = {
+const healthy: Extract<EngineAnswer, { installation: unknown }> = {
   installation: {
     version: "2.13.0",
     cpuCapability: "AVX512",
@@ -19,6 +19,7 @@ const healthy: EngineAnswer = {
       compiler: "g++ 12.2.0",
       key: "0123456789abcdef",
     },
+    cudaParts: [],
     kernelCompiler: "/usr/local/cuda/lib64/libnvrtc.so.13",
   },
   threads: 4,
@@ -76,4 +77,26 @@ test("a driver without a device is worth a warning", () => {
   expect(devicesCheck(["cpu"], true, true).fix).toContain("CAMELID_NO_CUDA");
   expect(devicesCheck(["cpu"], false, false).status).toBe("ok");
   expect(devicesCheck(["cpu", "cuda:0"], true, false).status).toBe("ok");
+});
+
+test("the CUDA part is told where set-up wanted one: what it brings, or what is missing and what that means", async () => {
+  const told = async (cuda: object | undefined, cudaParts: ("graphs" | "nccl")[]) => {
+    const { binding } = healthy.installation;
+    const installation = {
+      ...healthy.installation,
+      binding: { ...binding, ...(cuda && { cuda }) },
+      cudaParts,
+    };
+    const checks = await engineChecks(async () => ({ installation, threads: 4 }));
+    return checks.find(({ name }) => name === "CUDA part");
+  };
+  expect(await told(undefined, [])).toBeUndefined();
+  expect(await told({ path: "/x.so" }, ["graphs", "nccl"])).toEqual({
+    ...{ name: "CUDA part", status: "ok", detail: "CUDA graphs, NCCL" },
+  });
+  const missing = "nccl.h not found: gradients travel through host memory.";
+  expect(await told({ path: "/x.so", missing }, ["graphs"])).toMatchObject({
+    ...{ status: "warn", detail: `CUDA graphs; ${missing}`, fix: expect.stringContaining("CUDA_HOME") },
+  });
+  expect(await told({ missing }, [])).toMatchObject({ status: "warn", detail: `not loaded; ${missing}` });
 });

@@ -10,7 +10,7 @@ export type EngineAnswer =
   | { installation: Pick<ReturnType<typeof installation>, Reported>; threads: number }
   | { error: { message: string; where?: string; fix?: string } };
 
-type Reported = "version" | "cpuCapability" | "devices" | "binding" | "kernelCompiler";
+type Reported = "version" | "cpuCapability" | "devices" | "binding" | "kernelCompiler" | "cudaParts";
 
 const SETUP = "run `npx camelid setup`.";
 
@@ -24,7 +24,25 @@ export async function engineChecks(ask: () => Promise<EngineAnswer> = askEngine)
     { name: "binding", status: "ok", detail: `${binding.key}, built by ${binding.compiler}` },
     { name: "CPU", status: "ok", detail: `${cpuCapability}, ${answer.threads} threads` },
     devicesCheck(devices, existsSync("/dev/nvidiactl"), process.env.CAMELID_NO_CUDA === "1"),
+    ...cudaChecks(answer.installation),
     ...kernelsCheck(devices, answer.installation.kernelCompiler, process.env.CAMELID_CUDA_KERNELS === "0"),
+  ];
+}
+
+/** What more than libtorch's own kernels a GPU can be used for; nothing where set-up found no use for a GPU. */
+function cudaChecks({ binding, cudaParts }: Pick<ReturnType<typeof installation>, Reported>): Check[] {
+  if (binding.cuda === undefined) return [];
+  const parts = cudaParts.map((part) => (part === "nccl" ? "NCCL" : "CUDA graphs")).join(", ");
+  const { missing } = binding.cuda;
+  if (missing === undefined && parts !== "") return [{ name: "CUDA part", status: "ok", detail: parts }];
+  const detail = [parts || "not loaded", missing].filter((text) => text !== undefined).join("; ");
+  return [
+    {
+      name: "CUDA part",
+      status: "warn",
+      detail,
+      fix: `install CUDA's headers, or set CUDA_HOME; then ${SETUP}`,
+    },
   ];
 }
 
@@ -96,8 +114,8 @@ export function askModule(url: string): Promise<EngineAnswer> {
   const program = `import(${JSON.stringify(url)}).then((torch) => {
     const sum = torch.ones([2]).sum().item();
     if (sum !== 2) throw new Error("1 + 1 is " + sum);
-    const { version, cpuCapability, devices, binding, kernelCompiler } = torch.installation();
-    const installation = { version, cpuCapability, devices, binding, kernelCompiler };
+    const { version, cpuCapability, devices, binding, kernelCompiler, cudaParts } = torch.installation();
+    const installation = { version, cpuCapability, devices, binding, kernelCompiler, cudaParts };
     return { installation, threads: torch.getNumThreads() };
   }).catch(({ message, where, fix }) => ({ error: { message, where, fix } }))
     .then((answer) => process.stdout.write(JSON.stringify(answer)))`;

@@ -62,7 +62,7 @@ export function distributedAdamw(
   ];
   if (blocks !== undefined) sums.unshift(new BlockGradients(group, blocks));
   const own = new Map([...trained].filter(([, parameter]) => owners.get(parameter) === world.rank));
-  const optimizer = adamw(own, { ...settings, sumSquares: world.sum });
+  const optimizer = adamw(own, { ...settings, sumSquares: (squares) => sumThere(world, tensors, squares) });
   const buckets = bucketsOf(everywhere, owners, bucketBytes);
   const parts = gatherLayout(optimizer.state(), world);
   const layout = new Map(parts.map((part) => [part.name, part]));
@@ -74,6 +74,15 @@ export function distributedAdamw(
       saveParts(group, parts, optimizer.state(), write);
     },
   };
+}
+
+/** A rank that owns nothing has its zero on the CPU; it travels as those of the others do. */
+function sumThere(world: World, parameters: readonly Tensor[], squares: Tensor): void {
+  const device = parameters[0]?.device ?? squares.device;
+  using _ = torch.tensorScope();
+  const there = squares.to({ device }); // the same tensor where it is there already
+  world.sum(there);
+  squares.copy_(there);
 }
 
 /** Gradients of a step: from its first pass until they are summed. */

@@ -68,7 +68,7 @@ export function stepMoments(slots: readonly MomentSlot[], step: AdamwStep): void
     const of = (bits: 8 | 32): MomentSlot[] => slots.filter(({ moments }) => moments.bits === bits);
     const whole = of(32);
     if (slots.every(({ weight }) => weight.device === "cpu")) {
-      if (step.isBroken.item() !== 0) return;
+      if (torch.hostScalar(step.isBroken) !== 0) return;
       for (const group of [whole.filter(hasMaster), whole.filter((slot) => !hasMaster(slot))])
         if (group.length > 0) stepOnCpu(group, step);
     } else stepElsewhere(whole, step);
