@@ -69,6 +69,11 @@ export class TrainingError extends CamelidError {
   readonly exitCode = 1;
 }
 
+/** The operating system refuses: a full disk, missing permissions. */
+export class SystemError extends CamelidError {
+  readonly exitCode = 1;
+}
+
 /** A state the program should never reach. */
 export class InternalError extends CamelidError {
   readonly exitCode = 1;

@@ -68,6 +68,7 @@ describe("the command line", () => {
   test.each([
     [["doctor", "--jsn"], "unknown option '--jsn'", "did you mean --json?"],
     [["report"], "missing required argument 'run'", "camelid report --help"],
+    [["show"], "say which of its commands.", "camelid show --help"],
     [["--nope"], "unknown option '--nope'", "camelid --help"],
   ])("%o is told in the form of all errors, with exit code 2", async (words, message, fix) => {
     const { code, err } = await camelid(words);
@@ -102,6 +103,22 @@ describe("how a command ends decides the exit code", () => {
       code: 1,
       err: "ShapeError [ERR_SHAPE]: x\n",
     });
+  });
+
+  test("what the operating system refuses is told without a stack", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "camelid-cli-"));
+    const { code, err } = await camelid(["look"], [verb("look", () => void readFileSync(folder))]);
+    expect(code).toBe(1);
+    expect(err).toBe(
+      "SystemError [ERR_SYSTEM_EISDIR]: this is a folder, not a file.\n  where: read\n  fix:   name a file.\n",
+    );
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+      code: "ENOSPC",
+      path: "/full/train.jsonl",
+    });
+    expect((await camelid(["look"], failing(full))).err).toBe(
+      "SystemError [ERR_SYSTEM_ENOSPC]: the disk is full.\n  where: /full/train.jsonl\n  fix:   make room and run the same command again.\n",
+    );
   });
 
   test("an error nobody foresaw prints its stack and exits with 1", async () => {

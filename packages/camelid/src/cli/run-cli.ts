@@ -3,6 +3,7 @@ import { CamelidError, SettingsError } from "../errors.js";
 import { camelidVersion } from "../run/version.js";
 import { closest } from "../settings/suggest.js";
 import { verbs as allVerbs, type Verb } from "./commands.js";
+import { systemError } from "./system-error.js";
 
 /** Exit codes: 0 done, 1 failed, 2 the command or its settings are wrong, 130 interrupted after saving. */
 export type ExitCode = 0 | 1 | 2 | 130;
@@ -98,16 +99,11 @@ function report(error: unknown, words: readonly string[], { err }: CliStreams): 
     err(`${fromCommander(error, words).format()}\n`);
     return 2;
   }
-  if (error instanceof CamelidError) {
-    err(`${error.format()}\n`);
-    if (process.env.CAMELID_DEBUG) err(`${error.stack}\n`);
-    return error.exitCode;
-  }
-  const refused = systemError(error);
-  if (refused !== undefined) {
-    err(`${refused.format()}\n`);
-    if (process.env.CAMELID_DEBUG) err(`${refused.cause instanceof Error ? refused.cause.stack : ""}\n`);
-    return refused.exitCode;
+  const ours = error instanceof CamelidError ? error : systemError(error);
+  if (ours !== undefined) {
+    err(`${ours.format()}\n`);
+    if (process.env.CAMELID_DEBUG) err(`${(error as Error).stack}\n`);
+    return ours.exitCode;
   }
   // Errors of the engine have the same shape without our base class: a code, where, fix.
   const { stack, message } = error instanceof Error ? error : new Error(String(error));

@@ -37,7 +37,8 @@ export function problemsOf(
     ];
   }
   if (entry === undefined) {
-    const meaning = knob.help.charAt(0).toLowerCase() + knob.help.slice(1).replace(/\.$/, "");
+    // "Model folder" goes on in a sentence as "model folder"; "JSONL file" stays.
+    const meaning = knob.help.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "");
     return [
       {
         code: "ERR_MISSING_VALUE",
