@@ -28,13 +28,9 @@ export interface RowOrigin {
  * Messages reject unknown keys: a `weight`, `tool_calls` or `name` that was ignored would train something else than the
  * file says. Other keys of a row are metadata, except those that would change the text.
  */
-const LONE_SURROGATE = /\p{Cs}/u;
-
 const MessageSchema = z.strictObject({
   role: z.enum(["system", "user", "assistant"]),
-  content: z
-    .string()
-    .refine((text) => !LONE_SURROGATE.test(text), "holds half of a surrogate pair, which is not text"),
+  content: z.string().refine(isText, "holds half of a surrogate pair, which is not text"),
 });
 
 const RowSchema = z.object({
@@ -87,6 +83,13 @@ export function checkRoleOrder(messages: readonly Message[], where: string, fix 
     });
   }
 }
+
+/** Without halves of surrogate pairs, which JSON can hold as `\ud800` and UTF-8 cannot. */
+export function isText(text: string): boolean {
+  return !LONE_SURROGATE.test(text);
+}
+
+const LONE_SURROGATE = /\p{Cs}/u;
 
 /** `pairs.jsonl line 1204` */
 export function describeOrigin(origin: RowOrigin): string {

@@ -93,7 +93,9 @@ export async function copyTableToJsonLines(
         fix:
           kind === "parquet"
             ? "download it again; a Parquet file ends with the bytes PAR1."
-            : "check the quoting near that line.",
+            : line === undefined
+              ? "check its quoting, and that all lines end alike (LF or CR LF)."
+              : "check the quoting near that line.",
         cause,
       },
     );

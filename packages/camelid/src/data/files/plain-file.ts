@@ -73,15 +73,19 @@ export async function toPlainFile(
 let scratchCounter = 0;
 
 async function statFile(file: string) {
-  try {
-    return await stat(file);
-  } catch (cause) {
+  const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT") throw cause;
     throw new DataError("ERR_DATA_FILE_MISSING", `there is no file ${basename(file)}.`, {
       where: file,
       fix: "check the path; compressed files keep their .gz ending.",
       cause,
     });
-  }
+  });
+  if (!found.isDirectory()) return found;
+  throw new DataError("ERR_DATA_FILE_MISSING", `${basename(file)} is a folder, not a file of rows.`, {
+    where: file,
+    fix: "list the files in it: files: [a.jsonl, b.jsonl].",
+  });
 }
 
 async function sniffContainer(file: string): Promise<Container> {

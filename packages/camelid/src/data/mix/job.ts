@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { basename } from "node:path";
 import { CamelidError, DataError } from "../../errors.js";
+import { isText } from "../conversation.js";
 import type { MixRecord } from "../preference.js";
 import { sourceNamed } from "../sources/registry.js";
 import { parseRow, type Source, type SourceOptions } from "../sources/source.js";
@@ -108,6 +109,7 @@ export async function runJob(job: RowJob, inspector: Inspector): Promise<RowJobR
         tokenCounts: tokenCounts[index] ?? NONE,
         options: job.options,
       });
+      made.conversations.forEach(checkText);
       for (let k = 0; k < made.conversations.length; k++) {
         conversations.push(made.conversations[k]!);
         indexes.push(index);
@@ -165,6 +167,15 @@ function parseRows(job: RowJob, source: Source, bad: BadRow[]): (ParsedRow | und
     }
   });
   return rows;
+}
+
+function checkText({ messages }: MixRecord): void {
+  const at = messages.findIndex(({ content }) => !isText(content));
+  if (at < 0) return;
+  throw new DataError("ERR_DATA_ENCODING", "a message holds half of a surrogate pair, which is not text.", {
+    where: `message ${at + 1}`,
+    fix: "repair the row, or leave it out with --on-bad skip.",
+  });
 }
 
 function parseJson(text: string): unknown {

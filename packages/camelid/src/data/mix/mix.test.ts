@@ -46,6 +46,8 @@ const jsonl = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(
 const pair = (prompt: string, answer = "an answer") => ({ prompt, completion: answer });
 const pairs = (count: number, word: string) =>
   Array.from({ length: count }, (_, i) => pair(`${word} question ${i}`, `${word} answer ${i}`));
+const user = { role: "user", content: "q" };
+const answer = { role: "assistant", content: "a" };
 const prompts = (rows: readonly Row[]) => rows.map((row) => row.messages[0]!.content);
 
 test("without quotas every row is written in file order with an id from file and row", async () => {
@@ -317,6 +319,32 @@ test("an order of roles that trainers refuse is refused here, with its place", a
     );
     expect(error, roles.join(" ")).toMatch(/^order\.jsonl line 2, field messages/);
   }
+});
+
+test.each<[string, object, RegExp]>([
+  ["calls of tools", { messages: [user, { ...answer, tool_calls: [{ id: "1" }] }] }, /calls of tools/],
+  [
+    "definitions of tools",
+    { tools: [{ type: "function" }], messages: [user, answer] },
+    /definitions of tools/,
+  ],
+  ["a weight", { messages: [user, { ...answer, weight: 0 }] }, /weights of messages/],
+  ["half of a surrogate pair", { messages: [user, { ...answer, content: "a\ud800" }] }, /surrogate/],
+])("what would be lost or is no text is refused with its place: %s", async (_, row, message) => {
+  file("lossy.jsonl", jsonl([{ messages: [user, { ...answer, tool_calls: null, weight: 1 }] }, row]));
+  const sources = [{ name: "lossy", files: "lossy.jsonl" }];
+  await expect(run({ sources })).rejects.toMatchObject({
+    message: expect.stringMatching(message),
+    where: expect.stringMatching(/^lossy\.jsonl line 2, /),
+  });
+  const { train, manifest } = await run({ sources }, { onBad: "skip" });
+  expect([train.length, manifest.totals.bad]).toEqual([1, 1]);
+});
+
+test("a folder in place of a file is said to be one", async () => {
+  await expect(run({ sources: [{ name: "f", files: "." }] })).rejects.toMatchObject({
+    message: expect.stringMatching(/is a folder/),
+  });
 });
 
 test("formats are told from the columns, and unknown columns are listed", async () => {

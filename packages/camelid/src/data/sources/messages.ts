@@ -21,13 +21,31 @@ const ROLES: Readonly<Record<string, Role>> = {
   bot: "assistant",
 };
 
+/** Empty is what writers of chat files put everywhere; anything else would train something else than the file says if it were dropped. */
+const unused = (why: string) =>
+  z
+    .unknown()
+    .refine((value) => value == null || (Array.isArray(value) && value.length === 0), why)
+    .optional();
+
+/** A message of OpenAI's chat files. */
+export const chatMessage = z.object({
+  role: z.string(),
+  content: z.string(),
+  tool_calls: unused("calls of tools are not supported"),
+  function_call: unused("calls of functions are not supported"),
+  weight: z.literal(1, "weights of messages are not supported").nullish(),
+});
+
 export const messages = defineSource({
   name: "messages",
   rule: "messages as they are; dataset and id kept where the row has them",
   row: z.object({
     dataset: z.string().nullish(),
     id: z.union([z.string(), z.number()]).nullish(),
-    messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1),
+    messages: z.array(chatMessage).min(1),
+    tools: unused("definitions of tools are not supported"),
+    functions: unused("definitions of functions are not supported"),
   }),
   convert(value, { dataset, stem, row }) {
     const turns = value.messages.map((turn, i) => toMessage(turn.role, turn.content, `messages[${i}]`));

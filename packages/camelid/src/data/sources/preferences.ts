@@ -5,11 +5,11 @@
 import { z } from "zod";
 import type { Message } from "../conversation.js";
 import { pairFault } from "../preference.js";
-import { toMessage } from "./messages.js";
+import { chatMessage, toMessage } from "./messages.js";
 import { assistant, type Conversion, type ConvertContext, defineSource, system, user } from "./source.js";
 
 const id = { id: z.union([z.string(), z.number()]).nullish() };
-const turns = z.array(z.object({ role: z.string(), content: z.string() }));
+const turns = z.array(chatMessage);
 
 /** UltraFeedback binarized: message lists (with the prompt in both), or flat strings beside a `prompt`. */
 export const ultrafeedback = defineSource({

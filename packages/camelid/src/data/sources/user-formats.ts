@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { DataError } from "../../errors.js";
-import { checkOrder, messages, toMessage } from "./messages.js";
+import { chatMessage, checkOrder, messages, toMessage } from "./messages.js";
 import { hhRlhf, sharegptPairs, ultrafeedback } from "./preferences.js";
 import { renderInstruction } from "./prompt-templates.js";
 import {
@@ -52,8 +52,8 @@ export const promptCompletion = defineSource({
   rule: "prompt becomes the user turn, completion the answer; both may be message lists",
   row: z.object({
     ...optionalId,
-    prompt: z.union([z.string(), messageList()]),
-    completion: z.union([z.string(), messageList()]),
+    prompt: z.union([z.string(), z.array(chatMessage)]),
+    completion: z.union([z.string(), z.array(chatMessage)]),
   }),
   convert({ id, prompt, completion }, context) {
     const before =
@@ -69,10 +69,6 @@ export const promptCompletion = defineSource({
     return oneConversation({ dataset: context.dataset, id: idOf(id, context), messages: turns });
   },
 });
-
-function messageList() {
-  return z.array(z.object({ role: z.string(), content: z.string() }));
-}
 
 /** Column names that mean the same thing, tried in order when a mixture names no `columns`. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
