@@ -8,7 +8,7 @@
 #include <torch/library.h>
 
 #include "cuda-fused.h"
-#include "kernels.h"
+#include "lanes.h"
 
 namespace camelid {
 
@@ -25,14 +25,16 @@ void rmsNormForward(const T* x, const T* weight, T* y, float* scales, int64_t ro
     for (int64_t row = begin; row < end; row++) {
       const T* in = x + row * size;
       T* out = y + row * size;
-      float sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t i = 0; i < size; i++) sum += widen(in[i]) * widen(in[i]);
-      const float scale = 1.0f / std::sqrt(sum / static_cast<float>(size) + static_cast<float>(eps));
+      Floats squares = {};
+      for (int64_t i = 0; i < size; i += kLanes) {
+        const Floats values = next(in + i, size - i);
+        squares = multiplyAdd(values, values, squares);
+      }
+      const float scale = 1.0f / std::sqrt(sumOf(squares) / static_cast<float>(size) + static_cast<float>(eps));
       scales[row] = scale;
-#pragma omp simd
-      for (int64_t i = 0; i < size; i++) {
-        out[i] = narrowed<T>(widen(narrowed<T>(widen(in[i]) * scale)) * widen(weight[i]));
+      for (int64_t i = 0; i < size; i += kLanes) {
+        const Floats hat = rounded<T>(next(in + i, size - i) * scale);
+        putNext(hat * next(weight + i, size - i), out + i, size - i);
       }
     }
   });
@@ -41,31 +43,30 @@ void rmsNormForward(const T* x, const T* weight, T* y, float* scales, int64_t ro
 constexpr int64_t kRowsPerBlock = 64;
 
 // dx = scale * (g w - xhat mean(g w xhat)); dweight = sum over rows of g xhat. Rows are summed in blocks of fixed size and the
-// blocks in order, so that the result does not depend on threads.
+// blocks in order, so that the result does not depend on threads. A frozen weight has no sums (null).
 template <typename T>
 void rmsNormBackward(const T* grad, const T* x, const T* weight, const float* scales, T* gradX, float* blockSums,
                      int64_t rows, int64_t size) {
   const int64_t blocks = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
   at::parallel_for(0, blocks, 1, [&](int64_t firstBlock, int64_t lastBlock) {
     for (int64_t block = firstBlock; block < lastBlock; block++) {
-      float* sums = blockSums + block * size;
+      float* sums = blockSums == nullptr ? nullptr : blockSums + block * size;
       const int64_t end = std::min(rows, (block + 1) * kRowsPerBlock);
       for (int64_t row = block * kRowsPerBlock; row < end; row++) {
         const T* g = grad + row * size;
         const T* in = x + row * size;
         T* out = gradX + row * size;
         const float scale = scales[row];
-        float dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (int64_t i = 0; i < size; i++) {
-          const float hat = widen(in[i]) * scale;
-          dot += widen(g[i]) * widen(weight[i]) * hat;
-          sums[i] += widen(g[i]) * hat;
+        Floats dots = {};
+        for (int64_t i = 0; i < size; i += kLanes) {
+          const Floats product = next(g + i, size - i) * (next(in + i, size - i) * scale);
+          dots = multiplyAdd(product, next(weight + i, size - i), dots);
+          if (sums != nullptr) putNext(next(sums + i, size - i) + product, sums + i, size - i);
         }
-        const float mean = dot / static_cast<float>(size) * scale;
-#pragma omp simd
-        for (int64_t i = 0; i < size; i++) {
-          out[i] = narrowed<T>(scale * (widen(g[i]) * widen(weight[i]) - widen(in[i]) * mean));
+        const float mean = sumOf(dots) / static_cast<float>(size) * scale;
+        for (int64_t i = 0; i < size; i += kLanes) {
+          const Floats weighted = next(g + i, size - i) * next(weight + i, size - i);
+          putNext(scale * (weighted - next(in + i, size - i) * mean), out + i, size - i);
         }
       }
     }
@@ -96,13 +97,16 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
     const int64_t size = x.size(-1);
     const int64_t rows = scales.numel();
     at::Tensor gradX = at::empty_like(x);
-    at::Tensor sums = at::zeros({(rows + kRowsPerBlock - 1) / kRowsPerBlock, size}, scales.options());
+    const bool isTrained = context->needs_input_grad(1);
+    at::Tensor sums;
+    if (isTrained) sums = at::zeros({(rows + kRowsPerBlock - 1) / kRowsPerBlock, size}, scales.options());
     withElementType(x, [&](auto element) {
       using T = decltype(element);
       rmsNormBackward(grad.const_data_ptr<T>(), x.const_data_ptr<T>(), weight.const_data_ptr<T>(),
-                      scales.const_data_ptr<float>(), gradX.mutable_data_ptr<T>(), sums.mutable_data_ptr<float>(), rows, size);
+                      scales.const_data_ptr<float>(), gradX.mutable_data_ptr<T>(),
+                      isTrained ? sums.mutable_data_ptr<float>() : nullptr, rows, size);
     });
-    return {gradX, sums.sum(0).to(weight.scalar_type()), at::Tensor()};
+    return {gradX, isTrained ? sums.sum(0).to(weight.scalar_type()) : at::Tensor(), at::Tensor()};
   }
 };
 
@@ -169,27 +173,26 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
 
 // --- swiglu: silu(gate) * up ---
 
+constexpr int64_t kValuesPerTask = 1 << 14;
+
 template <typename T>
 void swigluForward(const T* gate, const T* up, T* y, int64_t count) {
-  at::parallel_for(0, count, 1 << 14, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++) {
-      const float g = widen(gate[i]);
-      y[i] = narrowed<T>(g / (1.0f + fastExp(-g)) * widen(up[i]));
+  at::parallel_for(0, count, kValuesPerTask, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kLanes) {
+      const Floats g = next(gate + i, end - i);
+      putNext(g / (exponential(-g) + 1.0f) * next(up + i, end - i), y + i, end - i);
     }
   });
 }
 
 template <typename T>
 void swigluBackward(const T* grad, const T* gate, const T* up, T* gradGate, T* gradUp, int64_t count) {
-  at::parallel_for(0, count, 1 << 14, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++) {
-      const float g = widen(gate[i]);
-      const float d = widen(grad[i]);
-      const float sigmoid = 1.0f / (1.0f + fastExp(-g));
-      gradUp[i] = narrowed<T>(d * g * sigmoid);
-      gradGate[i] = narrowed<T>(d * widen(up[i]) * sigmoid * (1.0f + g * (1.0f - sigmoid)));
+  at::parallel_for(0, count, kValuesPerTask, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kLanes) {
+      const Floats g = next(gate + i, end - i), d = next(grad + i, end - i);
+      const Floats sigmoid = 1.0f / (exponential(-g) + 1.0f);
+      putNext(d * g * sigmoid, gradUp + i, end - i);
+      putNext(d * next(up + i, end - i) * sigmoid * (g * (1.0f - sigmoid) + 1.0f), gradGate + i, end - i);
     }
   });
 }
@@ -238,22 +241,26 @@ void labelLogpsKernel(T* logits, const int64_t* labels, const float* upstream, f
     for (int64_t row = begin; row < end; row++) {
       T* x = logits + row * size;
       const int64_t label = labels[row];
-      float highest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : highest)
-      for (int64_t i = 0; i < size; i++) highest = std::max(highest, widen(x[i]));
       const float chosen = widen(x[label]);
-      float sum = 0;
-      if (upstream == nullptr) {
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = 0; i < size; i++) sum += fastExp(widen(x[i]) - highest);
-      } else {
-        float* e = exponentials.data();
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = 0; i < size; i++) sum += e[i] = fastExp(widen(x[i]) - highest);
+      constexpr float nothing = -std::numeric_limits<float>::infinity();
+      Floats largest = Floats{} + nothing;
+      for (int64_t i = 0; i < size; i += kLanes) {
+        const Floats values = next(x + i, size - i, nothing);
+        largest = values > largest ? values : largest;
+      }
+      const float highest = largestOf(largest);
+      Floats sums = {};
+      for (int64_t i = 0; i < size; i += kLanes) {
+        const Floats e = exponential(next(x + i, size - i, nothing) - highest);
+        sums += e;
+        if (upstream != nullptr) putNext(e, exponentials.data() + i, size - i);
+      }
+      const float sum = sumOf(sums);
+      if (upstream != nullptr) {
         const float factor = -upstream[row] / sum;
-        const float probability = e[label] / sum;
-#pragma omp simd
-        for (int64_t i = 0; i < size; i++) x[i] = narrowed<T>(e[i] * factor);
+        const float probability = exponentials[label] / sum;
+        for (int64_t i = 0; i < size; i += kLanes)
+          putNext(next(exponentials.data() + i, size - i) * factor, x + i, size - i);
         x[label] = narrowed<T>(upstream[row] * (1.0f - probability));
       }
       logps[row] = chosen - highest - std::log(sum);

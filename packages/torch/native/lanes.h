@@ -31,6 +31,12 @@ CAMELID_INLINE Floats multiplyAdd(Floats a, Floats b, Floats c) {
 #endif
 }
 
+CAMELID_INLINE Floats loadWidened(const float* from) { return load<Floats>(from); }
+CAMELID_INLINE Floats loadWidened(const c10::BFloat16* from) {
+  typedef uint16_t Halves __attribute__((vector_size(32)));
+  return (Floats)(__builtin_convertvector(camelid::load<Halves>(from), Words) << 16);
+}
+
 CAMELID_INLINE void storeNarrowed(Floats values, float* to) { std::memcpy(to, &values, sizeof(values)); }
 CAMELID_INLINE void storeNarrowed(Floats values, c10::BFloat16* to) {
 #ifdef __AVX512BF16__
@@ -39,6 +45,31 @@ CAMELID_INLINE void storeNarrowed(Floats values, c10::BFloat16* to) {
 #else
   for (int64_t i = 0; i < kLanes; i++) to[i] = narrowed<c10::BFloat16>(values[i]);
 #endif
+}
+
+// Rounded to T and back.
+template <typename T>
+CAMELID_INLINE Floats rounded(Floats values) {
+  T narrow[kLanes];
+  storeNarrowed(values, narrow);
+  return loadWidened(narrow);
+}
+
+// The next sixteen of `count` numbers, `rest` where there are fewer; and back.
+template <typename T>
+CAMELID_INLINE Floats next(const T* from, int64_t count, float rest = 0.0f) {
+  if (count >= kLanes) return loadWidened(from);
+  T some[kLanes];
+  std::fill(some, some + kLanes, narrowed<T>(rest));
+  std::memcpy(some, from, count * sizeof(T));
+  return loadWidened(some);
+}
+template <typename T>
+CAMELID_INLINE void putNext(Floats values, T* to, int64_t count) {
+  if (count >= kLanes) return storeNarrowed(values, to);
+  T some[kLanes];
+  storeNarrowed(values, some);
+  std::memcpy(to, some, count * sizeof(T));
 }
 
 // As `fastExp`, but 0 below -87, so that exp(-inf) is nothing.
