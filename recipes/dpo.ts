@@ -161,10 +161,7 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
       if (conversations.length > 0)
         look.measured("held-out", await heldOutLoss(model, conversations, settings, world));
     }
-    if (world.isMain && prompts.length > 0 && look.isDue(settings.sampleEverySteps)) {
-      const { samples, metrics } = await watchAnswers(model, tokenizer, prompts, settings);
-      look.said(samples);
-      look.measured("answers", { metrics });
-    }
+    if (world.isMain && prompts.length > 0 && look.isDue(settings.sampleEverySteps))
+      look.answered(await watchAnswers(model, tokenizer, prompts, settings));
   }
 }

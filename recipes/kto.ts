@@ -166,10 +166,7 @@ export async function run(settings: KtoRunSettings, context: RecipeContext): Pro
   async function observe(look: Look): Promise<void> {
     if (look.isDue(settings.evalEverySteps))
       look.measured("judged", await evaluateJudged(model, watch.watched, reference, settings, world));
-    if (world.isMain && prompts.length > 0 && look.isDue(settings.sampleEverySteps)) {
-      const { samples, metrics } = await watchAnswers(model, tokenizer, prompts, settings);
-      look.said(samples);
-      look.measured("answers", { metrics });
-    }
+    if (world.isMain && prompts.length > 0 && look.isDue(settings.sampleEverySteps))
+      look.answered(await watchAnswers(model, tokenizer, prompts, settings));
   }
 }

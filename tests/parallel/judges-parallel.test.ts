@@ -52,10 +52,11 @@ async function trained(recipe: string, name: string, ...more: string[]) {
 test.each([
   ["kto", "kl", ["--answer-prompts", "none", "--beta", "0.5"]],
   ["reward", "margin", ["--center-rewards", "0.01"]],
-])("%s", async (recipe, moves, flags) => {
-  const alone = await trained(recipe, `${recipe} 1`, ...flags);
+  ["reward", "margin", ["--lora-rank", "4", "--lora-alpha", "64"]],
+])("%s, %s, %o", async (recipe, moves, flags) => {
+  const alone = await trained(recipe, `${recipe} ${flags.length} 1`, ...flags);
   const inParts = ["--nproc", "2", "--shard", "parameters"];
-  const together = await trained(recipe, `${recipe} 2`, ...inParts, ...flags);
+  const together = await trained(recipe, `${recipe} ${flags.length} 2`, ...inParts, ...flags);
   expect(together.steps).toHaveLength(4);
   expect(alone.steps.some(({ metrics }) => Math.abs(metrics![moves]!) > 0.001)).toBe(true);
   alone.steps.forEach((step, i) => {

@@ -1,5 +1,6 @@
 /** Looks at the model between two steps: when they are due, and how what was seen gets into the record. */
 import type { NewEvent } from "../run/events.js";
+import { ANSWERS } from "../run/preference-effects.js";
 import type { Progress } from "../run/progress.js";
 import type { Run } from "../run/run.js";
 import { isDue } from "./checkpoint.js";
@@ -48,5 +49,11 @@ export class Look {
   said(samples: readonly Sample[]): void {
     const { run, step } = this.#moment;
     for (const sample of samples) run.log({ event: "sample", step, ...sample });
+  }
+
+  /** Records what the model said to prompts that are watched, and how long it spoke. */
+  answered({ samples, metrics }: { samples: readonly Sample[]; metrics: Record<string, number> }): void {
+    this.said(samples);
+    this.measured(ANSWERS, { metrics });
   }
 }
