@@ -2,7 +2,8 @@
 // ../adamw8bit.cc: codes relative to the largest magnitude of each block of 256 are restored, updated in fp32 and stored again.
 //
 // A warp has a block, a lane eight of its weights: largest magnitudes are found by shuffles alone. With fp32 masters and bf16
-// gradients 14 bytes a weight move through DRAM; the two new codes are computed and looked up, some 60 instructions of 120.
+// gradients 14 bytes a weight move through DRAM. Five exact divisions and roots and two new codes are some two hundred instructions, where
+// an H100 has about 120 in that time: expect half of its bandwidth, a few milliseconds for a billion weights.
 #include "elements.cuh"
 
 constexpr int kBlock = 256, kEach = 8;
@@ -18,24 +19,30 @@ INLINE void loadCode(Code& code, const float* table) {
   for (int i = threadIdx.x; i < 257; i += blockDim.x) code.borders[i] = table[256 + i];
 }
 
-// The nearest entry; of two equally near ones the lower. Entries lie evenly between powers of ten, twice as many in each as in the
-// one below, so arithmetic finds the place but for one; the borders of it decide.
+// Where the entries of each power of ten begin, and how densely they lie: evenly, twice as many as in the power below. So the
+// place of a magnitude is a line in each, `slope * magnitude + first`.
+struct Power {
+  float slope, first;
+};
+
 template <bool isSigned>
-INLINE uint8 nearest(const Code& code, float value) {
+INLINE void loadPowers(Power (&powers)[7]) {
+  if (threadIdx.x >= 7) return;
+  const int entries = (isSigned ? 1 : 2) << threadIdx.x, below = isSigned ? 127 + entries : entries - 1;  // zero counts
+  float slope = static_cast<float>(entries) / 0.9f;
+  for (int i = threadIdx.x; i < 6; i++) slope *= 10;
+  powers[threadIdx.x] = {slope, static_cast<float>(below) - static_cast<float>(entries) / 9.0f};
+}
+
+// The nearest entry; of two equally near ones the lower. The line finds it but for one, whatever the last places of the logarithm
+// are; the borders on both sides decide.
+template <bool isSigned>
+INLINE uint8 nearest(const Code& code, const Power (&powers)[7], float value) {
   const float magnitude = fabsf(value);
-  float scale = 1e6f;
-  int entries = isSigned ? 1 : 2;  // of this power of ten
-#pragma unroll
-  for (float power : {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f}) {
-    if (magnitude > power) {
-      scale *= 0.1f;
-      entries *= 2;
-    }
-  }
-  const int place = static_cast<int>((magnitude * scale - 0.1f) * (1.0f / 0.9f) * static_cast<float>(entries));
-  const int within = place < 0 ? 0 : place >= entries ? entries - 1 : place;
-  int guess = isSigned ? 127 + entries + within : entries - 1 + within;  // as many entries lie below, and zero
-  if (isSigned && value < 0) guess = 254 - guess;
+  const int power = static_cast<int>(fmaxf(__log2f(magnitude) * 0.30103f + 7.0f, 0.0f));  // 10^(power - 7) lies below
+  const Power line = powers[power < 6 ? power : 6];
+  int guess = min(static_cast<int>(line.slope * magnitude + line.first), 254);
+  if (isSigned && value < 0) guess = 254 - guess;  // there is no -1
   return static_cast<uint8>(guess + (value > code.borders[guess + 1]) - (value <= code.borders[guess]));
 }
 
@@ -49,9 +56,12 @@ INLINE void update(W* weight, const G* grad, uint8* meanCodes, float* meanScales
                    const float* tables, const float* stepNumber, const float* isBroken, int64 count, const Step& s) {
   if (isBroken != nullptr && *isBroken != 0) return;
   __shared__ Code means, squares;
+  __shared__ Power powersOfMeans[7], powersOfSquares[7];
   __shared__ float correction1, rootOfCorrection2;
   loadCode(means, tables);
   loadCode(squares, tables + 513);
+  loadPowers<true>(powersOfMeans);
+  loadPowers<false>(powersOfSquares);
   if (threadIdx.x == 0) {
     correction1 = static_cast<float>(1 - pow(s.exactBeta1, static_cast<double>(*stepNumber)));
     rootOfCorrection2 = static_cast<float>(sqrt(1 - pow(s.exactBeta2, static_cast<double>(*stepNumber))));
@@ -101,8 +111,8 @@ INLINE void update(W* weight, const G* grad, uint8* meanCodes, float* meanScales
     }
 #pragma unroll
     for (int i = 0; i < kEach; i++) {
-      codes.values[i] = nearest<true>(means, largestMean > 0 ? m[i] / largestMean : 0.0f);
-      codes.values[kEach + i] = nearest<false>(squares, largestSquare > 0 ? v[i] / largestSquare : 0.0f);
+      codes.values[i] = nearest<true>(means, powersOfMeans, largestMean > 0 ? m[i] / largestMean : 0.0f);
+      codes.values[kEach + i] = nearest<false>(squares, powersOfSquares, largestSquare > 0 ? v[i] / largestSquare : 0.0f);
     }
     if (isWhole) {
       store<kEach>(weight + at, w);

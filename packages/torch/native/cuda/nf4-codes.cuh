@@ -16,6 +16,14 @@ INLINE void loadValues(float (&table)[16]) {
   __syncthreads();
 }
 
+// The value of the i-th of eight codes that one word holds: two a byte, the first in the high half. Shifted and masked once, a code is
+// the distance of its value in bytes.
+INLINE float valueOf(const float (&table)[16], uint32 word, int i) {
+  const int place = i % 2 == 0 ? i + 1 : i - 1;
+  const uint32 distance = (place == 0 ? word << 2 : word >> (4 * place - 2)) & 60;
+  return *reinterpret_cast<const float*>(reinterpret_cast<const char*>(table) + distance);
+}
+
 // fp32 maxima, or their codes with the scales of these, the 256 values of the code, and an offset.
 struct Maxima {
   const float* plain;

@@ -2,8 +2,8 @@
 // never restored. A warp has an output, a lane 32 values (half a block) at a time: 512 bytes of codes a warp in one piece; x, a few
 // rows, stays in the caches.
 //
-// At one row some four instructions a weight (look-up, widening of x, multiply-add) leave little of an H100's time over: it should
-// run between half and all of the bandwidth, which a measurement has to tell. Weights are not rounded to the element type before
+// At one row it takes seven to eight instructions a weight (two for the place, look-up, widening of x, multiply-add), where an H100
+// has four in the time of the codes: expect half of its bandwidth, still twice what restoring takes. Weights are not rounded to the element type before
 // they are multiplied: closer to what the codes stand for than a product with the restored matrix, and not equal to it.
 #include "nf4-codes.cuh"
 
@@ -28,10 +28,7 @@ INLINE void product(const T* x, const uint8* packed, const Maxima& maxima, const
     for (int word = 0; word < 4; word++) {
       float weights[8];
 #pragma unroll
-      for (int j = 0; j < 8; j++) {
-        const uint32 byte = words[word] >> (j / 2 * 8);
-        weights[j] = table[(j % 2 == 0 ? byte >> 4 : byte) & 15];
-      }
+      for (int j = 0; j < 8; j++) weights[j] = valueOf(table, words[word], j);
 #pragma unroll
       for (int m = 0; m < M; m++) {
         if (m >= rows) break;

@@ -26,10 +26,7 @@ INLINE void dequantize(const uint8* packed, const Maxima& maxima, T* y, int64 co
     const uint32 codes = *reinterpret_cast<const uint32*>(packed + at / 2);
     float values[kEach];
 #pragma unroll
-    for (int i = 0; i < kEach; i++) {
-      const uint32 byte = codes >> (i / 2 * 8);
-      values[i] = table[(i % 2 == 0 ? byte >> 4 : byte) & 15] * maximum;
-    }
+    for (int i = 0; i < kEach; i++) values[i] = valueOf(table, codes, i) * maximum;
     store<kEach>(y + at, values);
   } else {
     for (int64 i = at; i < at + kEach && i < count; i++)
