@@ -1,4 +1,4 @@
-// report.mjs OUT: parity.json and speed.json as tables, in OUT/results.md and on the terminal.
+// report.mjs OUT: parity.json, kernels.json, speed.json and speed-operators.json as tables, in OUT/results.md and on the terminal.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -27,10 +27,32 @@ if (parity !== undefined) {
     ),
   );
 }
-const speed = read("speed.json");
-if (speed !== undefined) {
+const kernels = read("kernels.json");
+if (kernels !== undefined) {
   parts.push(
-    `## Speed: ${speed.device}, bf16, attention: ${speed.attention}, matrix products at ${(speed.peakFlops / 1e12).toFixed(0)} TFLOP/s`,
+    `## Our CUDA kernels: ${kernels.device}, a copy moves ${(kernels.copyBytesPerSecond / 1e9).toFixed(0)} GB/s${kernels.problem === undefined ? "" : `; NOT USED: ${kernels.problem}`}`,
+    table(
+      ["kernel", "ms", "libtorch's operators, ms", "of a copy's bandwidth", "largest difference", "allowed", ""],
+      kernels.results.map((r) => [
+        r.name,
+        r.milliseconds.toFixed(3),
+        r.chainMilliseconds.toFixed(3),
+        `${(100 * r.shareOfCopy).toFixed(0)} %`,
+        r.difference.toExponential(1),
+        r.limit,
+        r.passed ? "ok" : "FAILED",
+      ]),
+    ),
+  );
+}
+for (const [file, suffix] of [
+  ["speed.json", ""],
+  ["speed-operators.json", ", libtorch's operators in the place of our kernels"],
+]) {
+  const speed = read(file);
+  if (speed === undefined) continue;
+  parts.push(
+    `## Speed${suffix}: ${speed.device}, bf16, attention: ${speed.attention}, matrix products at ${(speed.peakFlops / 1e12).toFixed(0)} TFLOP/s`,
     table(
       [
         "shape",

@@ -19,6 +19,10 @@ fi
 ./node packages/torch/dist/setup/main.js
 status=0
 ./node benchmarks/cuda/parity.mjs --device "$device" --out "$out/parity.json" || status=$?
+./node benchmarks/cuda/kernels.mjs --device "$device" --out "$out/kernels.json" || status=$?
 ./node benchmarks/cuda/speed.mjs --device "$device" --sizes "${SIZES:-1b 7b}" --steps "${STEPS:-8}" --out "$out/speed.json" || status=$?
+# The smallest shape once more with libtorch's operators in the place of our kernels.
+sizes=(${SIZES:-1b 7b})
+CAMELID_CUDA_KERNELS=0 ./node benchmarks/cuda/speed.mjs --device "$device" --sizes "${sizes[0]}" --steps "${STEPS:-8}" --out "$out/speed-operators.json" || status=$?
 ./node benchmarks/cuda/report.mjs "$out"
 exit "$status"
