@@ -1,11 +1,12 @@
 /** Optimizer state, gradients and weights in parts on several processes: the numbers and checkpoints of one process, less memory each. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
 import { loadModel, readRun, saveModel } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtCamelid } from "../cli/camelid.js";
+import { writeSampleData } from "../eval/sample-data.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
 import { cutAfterStep, weightDistance } from "./run-folders.js";
 
@@ -109,6 +110,30 @@ describe("the same training, its state in parts", () => {
     const names = [...torch.readSafetensors(file).tensors.keys()];
     expect(names.some((name) => name.startsWith("master."))).toBe(true);
     expect(names.some((name) => name.startsWith("exp_avg_scales."))).toBe(true);
+  });
+});
+
+test("between steps a model in parts says and scores what it does whole", async () => {
+  const prompts = join(root, "prompts.jsonl");
+  writeFileSync(prompts, `${JSON.stringify({ prompt: "alpaca llama?" })}\n`);
+  const flags = [
+    ...["--max-steps", "2", "--held-out-rows", "5", "--sample-prompts", prompts, "--max-new-tokens", "4"],
+    ...["--eval-tasks", "mmlu", "--eval-tasks-data", writeSampleData(join(root, "eval-data"))],
+    ...["--eval-tasks-limit", "2", "--eval-tasks-shots", "0"],
+  ];
+  const seen = async ({ out }: Trained) => {
+    const { evals, samples } = await readRun(out);
+    const numbers = evals.map(({ name, step, loss, metrics }) => [name, step, loss, metrics?.score]);
+    return { numbers, samples: samples.map(({ step, text }) => [step, text]) };
+  };
+  const alone = await seen(await trained("watched 1", ...flags));
+  const together = await seen(await trained("watched 2", ...flags, "--nproc", "2", "--shard", "parameters"));
+  expect(alone.numbers.map(([name]) => name).sort()).toEqual(["held-out", "held-out", "mmlu"]);
+  expect(together.samples).toEqual(alone.samples);
+  expect(together.samples).toHaveLength(2);
+  together.numbers.forEach(([name, step, loss, score], i) => {
+    expect([name, step, score]).toEqual([alone.numbers[i]![0], alone.numbers[i]![1], alone.numbers[i]![3]]);
+    if (loss !== undefined) expect(Math.abs(Number(loss) - Number(alone.numbers[i]![2]))).toBeLessThan(1e-5);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
 import { beforeAll, describe, expect, test } from "vitest";
 import { recompute } from "../../nn/recompute.js";
+import { checkMethod } from "../check-settings.js";
 import { type AdamwSettings, adamw, checkInBackward } from "./adamw.js";
 
 beforeAll(() => torch.setNumThreads(1));
@@ -145,6 +146,11 @@ describe("what it cannot honour is refused", () => {
   test("accumulation", () => {
     expect(() => checkInBackward({ ...settings, gradAccumSteps: 4 })).toThrow(/cannot accumulate/);
     expect(() => checkInBackward(settings)).not.toThrow();
+  });
+  test("several processes, whatever they split", () => {
+    const whole = { ...settings, lora: null, quantize: null };
+    expect(() => checkMethod(whole, { size: 2 })).toThrow(/works on one process/);
+    expect(() => checkMethod(whole, { size: 1 })).not.toThrow();
   });
   test("an update at another rate than the step began with", () => {
     using _ = torch.tensorScope();
