@@ -67,6 +67,19 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       await context.close();
     });
 
+    test("an evaluation that names nothing to evaluate is refused before it starts, and goes on once it does", async () => {
+      const { page, context } = await open("#/train?recipe=eval");
+      await page.getByText("nothing to evaluate").waitFor();
+      await field(page, "model").fill("model");
+      await page.getByText("no task is named").waitFor();
+      await field(page, "tasks").fill("gsm8k");
+      await page.waitForFunction(() => document.querySelector(".note.bad") === null);
+      expect(await command(page).textContent()).toBe(
+        "camelid eval --out out/eval-1 --set model=model --set tasks=gsm8k",
+      );
+      await context.close();
+    });
+
     test("memory and time are told before anything runs, in the words of camelid plan; a change marks them as old", async () => {
       const { page, context } = await open("#/train?recipe=sft");
       const ask = page.getByRole("button", { name: "Memory and time" });

@@ -22,6 +22,8 @@ export interface Recipe<S extends z.ZodObject = z.ZodObject> {
   readonly parallel?: boolean;
   /** What Ctrl+C does, for people, where it is not to stop after a step and save. */
   readonly interruptText?: string;
+  /** Throws over settings that are right one by one and not together; `run` does the same before anything else. */
+  check?(settings: z.output<S>): void;
   run(settings: z.output<S>, context: RecipeContext): Promise<RunOutcome>;
 }
 

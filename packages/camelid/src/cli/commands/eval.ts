@@ -21,7 +21,7 @@ import { type EvalSettings, evalSettings } from "../eval/settings.js";
 import { recipeCommand } from "../recipe-command.js";
 
 /** Not for copying as those of `recipes/` are; the Studio makes a form of it as of them. */
-export const evalRecipe = { settings: evalSettings, presets: {}, run };
+export const evalRecipe = { settings: evalSettings, presets: {}, check: checkSubject, run };
 
 export function command(): Command {
   return recipeCommand("eval", evalRecipe).description(

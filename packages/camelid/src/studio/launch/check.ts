@@ -1,4 +1,5 @@
 /** Settings of a form, checked as the command line checks its flags; and the command that would do the same. */
+import { SettingsError } from "../../errors.js";
 import { readRunSettings } from "../../run/run-directory.js";
 import { leaves } from "../../settings/diff.js";
 import type { Layer } from "../../settings/layers.js";
@@ -20,6 +21,7 @@ export function checkLaunch(
     const { settings, origins } = resolveSettings(recipe.settings, layersOf(request, recipe, resumed), {
       command: request.recipe,
     });
+    recipe.check?.(settings);
     const effective = [...leaves(settings)].map(([key, value]) => ({
       key,
       value: valueText(value),
@@ -27,7 +29,8 @@ export function checkLaunch(
     }));
     return { problems: [], effective, command };
   } catch (error) {
-    if (!(error instanceof WrongSettings)) throw error;
+    if (!(error instanceof SettingsError)) throw error;
+    if (!(error instanceof WrongSettings)) return { problems: [together(error)], effective: [], command };
     const problems = error.problems.map(({ code, key, text, fix }) => ({
       key: key ?? null,
       text,
@@ -36,6 +39,17 @@ export function checkLaunch(
     }));
     return { problems, effective: [], command };
   }
+}
+
+/** Of several settings: it stands at no field. */
+function together({ message, where, fix }: SettingsError): LaunchCheck["problems"][number] {
+  const text = message.replace(/\.$/, "");
+  return {
+    key: null,
+    text: where === undefined ? text : `${text} (${where})`,
+    fix: fix ?? null,
+    missing: false,
+  };
 }
 
 /** Everything after `camelid`. Values go through `--set`: one form for all, and their origin is recorded. */
