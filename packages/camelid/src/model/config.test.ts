@@ -1,6 +1,9 @@
 /** What the `config.json` of published models says, and what it means here. Fields that change nothing are left in as they are there. */
-import { describe, expect, test } from "vitest";
-import { configFile, parseConfig } from "./config.js";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { configFile, parseConfig, readConfig } from "./config.js";
 import { weightShapes } from "./layer-layout.js";
 import { attentionWindow } from "./model-config.js";
 
@@ -186,4 +189,28 @@ test.each([
 ])("what is written of %o is read back as it was", (fields) => {
   const config = parseConfig({ ...LLAMA2, ...fields });
   expect(parseConfig(configFile(config))).toEqual(config);
+});
+
+describe("where texts end", () => {
+  const endsOf = (generation?: string) => {
+    const folder = mkdtempSync(join(tmpdir(), "camelid-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "config.json"), JSON.stringify(LLAMA2));
+    if (generation !== undefined) writeFileSync(join(folder, "generation_config.json"), generation);
+    return readConfig(folder).config.eosTokenIds;
+  };
+
+  test("config.json says it, and generation_config.json may add to it, as chat models do", () => {
+    expect(endsOf()).toEqual([2]);
+    expect(endsOf('{"temperature": 0.6}')).toEqual([2]);
+    expect(endsOf('{"eos_token_id": 7}')).toEqual([2, 7]);
+    expect(endsOf('{"eos_token_id": [2, 7, 9]}')).toEqual([2, 7, 9]);
+  });
+
+  test.each(["{", '{"eos_token_id": "</s>"}', "[]"])(
+    "a damaged file is an error that names it: %s",
+    (text) => {
+      expect(() => endsOf(text)).toThrow(/generation_config\.json/);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 /** `config.json` of a model folder: read, checked, and written back. What the fields are: `config-fields.ts` and the families. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { z } from "zod";
 import { ModelError } from "../errors.js";
 import type { RopeScaling } from "../nn/rope.js";
@@ -10,16 +10,37 @@ import { FAMILIES } from "./families.js";
 import type { ModelFamily } from "./family.js";
 import type { ModelConfig } from "./model-config.js";
 
-/** Reads `config.json` of a model folder. `raw` is the file itself, kept for writing it back. */
+/**
+ * Reads `config.json` of a model folder. `raw` is the file itself, kept for writing it back. Texts end where `generation_config.json`
+ * says, too: chat models often name the end of a turn only there.
+ */
 export function readConfig(folder: string): { config: ModelConfig; raw: Record<string, unknown> } {
   const path = join(modelFolder(folder), "config.json");
-  let raw: unknown;
+  const raw = readJson(path);
+  const config = parseConfig(raw, path);
+  const eosTokenIds = [...new Set([...config.eosTokenIds, ...moreEnds(folder)])];
+  return { config: { ...config, eosTokenIds }, raw: raw as Record<string, unknown> };
+}
+
+function moreEnds(folder: string): number[] {
+  const path = join(modelFolder(folder), "generation_config.json");
+  if (!existsSync(path)) return [];
+  const parsed = GenerationFields.safeParse(readJson(path));
+  if (parsed.success) return [parsed.data.eos_token_id ?? []].flat();
+  throw new ModelError("ERR_CONFIG_JSON", "generation_config.json does not say where texts end.", {
+    where: `${path}, field ${parsed.error.issues[0]!.path.join(".") || "(the file)"}`,
+    fix: "eos_token_id is an id, or a list of ids.",
+  });
+}
+
+const GenerationFields = CommonFields.pick({ eos_token_id: true });
+
+function readJson(path: string): unknown {
   try {
-    raw = JSON.parse(readFileSync(path, "utf8"));
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch (cause) {
     throw unreadable(path, cause as NodeJS.ErrnoException);
   }
-  return { config: parseConfig(raw, path), raw: raw as Record<string, unknown> };
 }
 
 /** Longest row, in tokens, that the model of a folder was made for. */
@@ -37,13 +58,13 @@ function unreadable(where: string, cause: NodeJS.ErrnoException): ModelError {
     });
   }
   if (cause.syscall !== undefined) {
-    return new ModelError("ERR_CONFIG_UNREADABLE", `config.json cannot be read (${cause.code}).`, {
+    return new ModelError("ERR_CONFIG_UNREADABLE", `${basename(where)} cannot be read (${cause.code}).`, {
       where,
       fix,
       cause,
     });
   }
-  return new ModelError("ERR_CONFIG_JSON", `config.json is not JSON: ${cause.message}.`, {
+  return new ModelError("ERR_CONFIG_JSON", `${basename(where)} is not JSON: ${cause.message}.`, {
     where,
     fix,
     cause,
