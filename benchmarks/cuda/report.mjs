@@ -32,7 +32,15 @@ if (kernels !== undefined) {
   parts.push(
     `## Our CUDA kernels: ${kernels.device}, a copy moves ${(kernels.copyBytesPerSecond / 1e9).toFixed(0)} GB/s${kernels.problem === undefined ? "" : `; NOT USED: ${kernels.problem}`}`,
     table(
-      ["kernel", "ms", "libtorch's operators, ms", "of a copy's bandwidth", "largest difference", "allowed", ""],
+      [
+        "kernel",
+        "ms",
+        "libtorch's operators, ms",
+        "of a copy's bandwidth",
+        "largest difference",
+        "allowed",
+        "",
+      ],
       kernels.results.map((r) => [
         r.name,
         r.milliseconds.toFixed(3),
