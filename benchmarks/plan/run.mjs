@@ -86,19 +86,24 @@ async function measured(count, shard) {
   return best;
 }
 
-/** Speed and latency of Gloo on this machine, as the formulas of `plan/collectives.ts` have them. */
+/** Speed, adding and latency of Gloo on this machine, as the formulas of `plan/collectives.ts` have them. */
 async function measuredLinks(count) {
   const [short, long] = [64, 25 * 2 ** 20];
   const ranks = await startRanks(programOf("./link.mjs"), { sizes: [short, long], rounds: 10 }, count);
   const [{ allReduce, reduce, broadcast }] = ranks;
   const latency = allReduce[short] / (2 * (count - 1));
-  const linkBytes = ((2 * (count - 1)) / count) * (long / (allReduce[long] - allReduce[short]));
-  const text = (seconds) => `${(1000 * seconds).toFixed(1)} ms`;
+  const linkBytes = (Math.ceil(Math.log2(count)) * long) / (broadcast[long] - broadcast[short]);
+  const others = ((count - 1) / count) * long;
+  const sumBytes = others / (allReduce[long] - allReduce[short] - (2 * others) / linkBytes);
+  const ms = (seconds) => `${(1000 * seconds).toFixed(1)} ms`;
+  const rate = (bytes) => `${(bytes / 1e9).toFixed(2)} GB/s`;
   console.log(
-    `Gloo between ${count} processes: ${(linkBytes / 1e9).toFixed(2)} GB/s, ${(latency * 1e6).toFixed(0)} us a message; ` +
-      `25 MiB: all-reduce ${text(allReduce[long])}, reduce ${text(reduce[long])}, broadcast ${text(broadcast[long])}`,
+    `Gloo between ${count} processes: ${rate(linkBytes)}, adds ${rate(sumBytes)}, ${(latency * 1e6).toFixed(0)} us a message`,
   );
-  return { linkBytes, latency };
+  console.log(
+    `  25 MiB: all-reduce ${ms(allReduce[long])}, reduce ${ms(reduce[long])}, broadcast ${ms(broadcast[long])}`,
+  );
+  return { linkBytes, sumBytes, latency };
 }
 
 /** In a network of its own only these processes are on the loopback device. Where that is not allowed, its counter means little. */

@@ -7,6 +7,7 @@ import {
   type ExperimentSources,
   command as experiment,
 } from "../../packages/camelid/src/cli/commands/experiment.js";
+import { command as plan } from "../../packages/camelid/src/cli/commands/plan.js";
 import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
@@ -35,6 +36,8 @@ const sources: readonly Verb[] = verbs.map((verb) => {
     return { ...verb, load: async () => ({ command: () => recipeCommand("reward", rewardRecipe) }) };
   if (verb.name === "doctor")
     return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
+  if (verb.name === "plan")
+    return { ...verb, load: async () => ({ command: () => plan(fromSources.recipe) }) };
   if (verb.name === "experiment")
     return { ...verb, load: async () => ({ command: () => experiment(fromSources) }) };
   return verb;

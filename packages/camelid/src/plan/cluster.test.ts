@@ -39,13 +39,15 @@ describe("links", () => {
     expect(messageSeconds({ kind: "allReduce", bytes: 8 }, many)).toBeCloseTo(tree, 7);
   });
 
-  test("Gloo on four processes: ring, ring and gather, tree", () => {
-    const four = topologyOf(findHardware("here")!, 4, { linkBytes: 1e9, latency: 0.001 });
+  test("Gloo on four processes: a ring that adds, ring and gather, a tree", () => {
+    const stated = { linkBytes: 1e9, sumBytes: 0.5e9, latency: 0.001 };
+    const four = topologyOf(findHardware("here")!, 4, stated);
     const seconds = (kind: "allReduce" | "reduce" | "broadcast") =>
       messageSeconds({ kind, bytes: 40 * MB }, four);
-    expect(seconds("allReduce")).toBeCloseTo(6 * (0.01 + 0.001), 9);
-    // 40 MB are 39 segments of a MiB, 40 for four ranks: each sends 38 of them in the ring.
-    expect(seconds("reduce")).toBeCloseTo(0.038 + 0.03 + 4 * 0.001, 9);
+    // 30 MB twice around, and added once.
+    expect(seconds("allReduce")).toBeCloseTo(0.06 + 0.06 + 6 * 0.001, 9);
+    // 40 MB are 39 segments of a MiB, 40 for four ranks: each sends and adds 38 of them in the ring.
+    expect(seconds("reduce")).toBeCloseTo(0.038 + 0.03 + 0.076 + 4 * 0.001, 9);
     expect(seconds("broadcast")).toBeCloseTo(2 * (0.04 + 0.001), 9);
     expect(bytesOnLinks({ kind: "allReduce", bytes: 40 }, 4, "gloo")).toBe(240);
     expect(bytesOnLinks({ kind: "reduce", bytes: 40 }, 4, "gloo")).toBe(150);

@@ -37,16 +37,16 @@ function ncclSeconds(kind: CollectiveKind, bytes: number, topology: Topology): n
 }
 
 function glooSeconds(kind: CollectiveKind, bytes: number, topology: Topology): number {
-  const { devices, linkBytes, networkBytes, linkLatency, networkLatency } = topology;
+  const { devices, linkBytes, networkBytes, sumBytes, linkLatency, networkLatency } = topology;
   const isFar = nodesOf(topology) > 1;
   // A ring is as fast as its slowest link.
   const speed = isFar ? Math.min(linkBytes, networkBytes) : linkBytes;
   const latency = isFar ? networkLatency : linkLatency;
-  const hop = (part: number): number => part / speed + latency;
-  if (kind === "broadcast") return Math.ceil(Math.log2(devices)) * hop(bytes);
-  if (kind === "allReduce") return 2 * (devices - 1) * hop(bytes / devices);
-  const toRoot = ((devices - 1) * bytes) / devices;
-  return (glooReduceRing(bytes, devices) + toRoot) / speed + devices * latency;
+  if (kind === "broadcast") return Math.ceil(Math.log2(devices)) * (bytes / speed + latency);
+  const others = ((devices - 1) / devices) * bytes;
+  if (kind === "allReduce") return (2 * others) / speed + others / sumBytes + 2 * (devices - 1) * latency;
+  const ring = glooReduceRing(bytes, devices);
+  return (ring + others) / speed + ring / sumBytes + devices * latency;
 }
 
 /**

@@ -59,7 +59,7 @@ function thisMachine(): Hardware {
     memoryBytes: totalmem(),
     flops: undefined,
     memoryBandwidth: undefined,
-    linkBytes: 1.5 * GB, // Gloo through loopback; benchmarks/plan measures it
+    linkBytes: 2 * GB, // Gloo through loopback; benchmarks/plan measures it
     networkBytes: 1.25 * GB,
     devicesPerNode: undefined,
   };

@@ -1,5 +1,5 @@
 /** Rates that were measured on a device: what `benchmarks/cuda/speed.mjs --out FILE` wrote, or figures in its form. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { SettingsError } from "../errors.js";
 import { type Hardware, hardwareNames } from "./hardware.js";
@@ -75,6 +75,8 @@ export function readMeasuredRate(
 }
 
 function readFigures(path: string): z.output<typeof file> {
+  if (!existsSync(path))
+    throw unusable(path, "there is no such file.", { fix: "name the file that speed.mjs wrote." });
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(path, "utf8"));

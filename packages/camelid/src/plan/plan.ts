@@ -89,10 +89,10 @@ export class Planner {
     const { config, hardware, links, data, recipe, rate } = this.input;
     const settings = { ...this.input.settings, ...changes };
     const topology = topologyOf(hardware, devices, links);
+    this.check(devices, settings);
+    const trained = this.#trained(settings);
     const pass = this.#pass(settings);
     const update = this.#update(settings);
-    const trained = this.#trained(settings);
-    checkShard(settings, devices, trained.parameters.length);
     // The budget of a micro-batch of pairs holds two rows for each.
     const split = recipe === "dpo" ? { ...settings, maxSeqLen: 2 * settings.maxSeqLen } : settings;
     const { microBatchSize, gradAccumSteps, packing, shard } = settings;
@@ -149,6 +149,16 @@ export class Planner {
     const tokens = "lengths" in data ? totalOf(data.lengths) : data.examples * data.meanTokens;
     const whole = { isLora: true, activationCheckpointing: false, referencePass: false };
     return (tokenFlops(config, whole, shape.context) * tokens) / 2 / rate / devices;
+  }
+
+  /** Whether so many devices can share the work as the settings say. @throws {SettingsError} `ERR_PLAN_SHARD` */
+  check(devices: number, settings = this.input.settings): void {
+    const problem = shardProblem(settings, devices, this.parameterCount(settings));
+    if (problem === undefined) return;
+    throw new SettingsError("ERR_PLAN_SHARD", problem.what, {
+      where: `shard ${settings.shard}, ${devices} devices`,
+      fix: problem.fix,
+    });
   }
 
   /** How many parameters are trained: parts are whole ones. */
@@ -226,15 +236,6 @@ export function shardProblem(
     };
   }
   return undefined;
-}
-
-function checkShard(settings: PlanSettings, devices: number, parameters: number): void {
-  const problem = shardProblem(settings, devices, parameters);
-  if (problem === undefined) return;
-  throw new SettingsError("ERR_PLAN_SHARD", problem.what, {
-    where: `shard ${settings.shard}, ${devices} devices`,
-    fix: problem.fix,
-  });
 }
 
 const methodOf = (

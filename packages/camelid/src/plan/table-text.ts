@@ -10,7 +10,7 @@ export interface TableRow {
   plan: Plan;
 }
 
-const WIDTHS = [7, 12, 5, 6, 9, 9, 7, 8, 9, 8];
+const WIDTHS = [7, 12, 5, 6, 9, 8, 7, 8, 10, 8];
 
 export function tableText(
   rows: readonly TableRow[],
@@ -64,8 +64,8 @@ function paceLines(rows: readonly TableRow[]): string[] {
   if (held === undefined) return [];
   const { rankTokens, stepTokens } = held.plan.shape;
   return [
-    `With ${held.devices} devices the longest rows of a step set the pace: the busiest device has`,
-    `${((rankTokens * held.devices) / stepTokens).toFixed(1)} times the mean of tokens. More rows a step, or shorter ones, scale further.`,
+    `With ${held.devices} devices the longest rows of a step set the pace: the busiest has`,
+    `${((rankTokens * held.devices) / stepTokens).toFixed(1)} times the mean of tokens. More rows a step, or shorter ones, scale on.`,
   ];
 }
 
@@ -74,7 +74,8 @@ const UNEVEN = 1.5;
 function sizeLines({ smallest, fastest, cheapest }: ClusterSizes, price: number | undefined): string[] {
   const say = (name: string, plan: Plan): string => {
     const paid = price === undefined ? "" : `, ${money(cost(plan, price))}`;
-    return `${name.padEnd(9)}${String(plan.devices).padStart(4)} devices: ${duration(plan.seconds)}${paid}`;
+    const many = plan.devices === 1 ? "device" : "devices";
+    return `${name.padEnd(9)}${String(plan.devices).padStart(4)} ${many}: ${duration(plan.seconds)}${paid}`;
   };
   return [
     "",

@@ -11,6 +11,8 @@ export interface Topology {
   /** Seconds that a message takes from one device to the next, however short it is. */
   linkLatency: number;
   networkLatency: number;
+  /** Bytes a second that a rank adds up on the way: what Gloo spends most time on. NCCL adds faster than links bring. */
+  sumBytes: number;
   /** Gloo between processes on CPUs, NCCL between GPUs. */
   backend: "gloo" | "nccl";
   /** Whether messages travel while devices compute. Processes that share a CPU's cores carry them with these cores. */
@@ -22,6 +24,7 @@ export interface StatedLinks {
   devicesPerNode?: number;
   linkBytes?: number;
   networkBytes?: number;
+  sumBytes?: number;
   /** Seconds. */
   latency?: number;
 }
@@ -33,6 +36,8 @@ export const LINK_SHARE = 0.8;
 const NCCL_LINK = 3e-6;
 const NCCL_NETWORK = 8e-6;
 const GLOO_MESSAGE = 1e-4;
+/** Bytes a second at which Gloo adds bf16 on one core (benchmarks/plan). */
+const GLOO_SUM = 0.4e9;
 
 /** More devices are not planned for: other ways to split a model come first there. */
 export const MOST_DEVICES = 4096;
@@ -63,6 +68,7 @@ export function topologyOf(hardware: Hardware, devices: number, stated: StatedLi
     networkBytes: stated.networkBytes ?? hardware.networkBytes * (isGpu ? LINK_SHARE : 1),
     linkLatency: stated.latency ?? (isGpu ? NCCL_LINK : GLOO_MESSAGE),
     networkLatency: stated.latency ?? (isGpu ? NCCL_NETWORK : GLOO_MESSAGE),
+    sumBytes: stated.sumBytes ?? (isGpu ? Number.POSITIVE_INFINITY : GLOO_SUM),
     backend: isGpu ? "nccl" : "gloo",
     overlaps: isGpu,
   };

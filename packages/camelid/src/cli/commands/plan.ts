@@ -29,7 +29,7 @@ interface PlanOptions {
   preset?: string;
 }
 
-export function command(): Command {
+export function command(recipeOf: (name: string) => Promise<Recipe> = loadBuiltRecipe): Command {
   const plan = new Command("plan")
     .description(
       "Peak memory, exchange and time of a recipe before it runs, on one device or a cluster: from passes measured here through the model's own layers, and from shapes. Says which split is the fastest that fits, and on how few devices it fits.",
@@ -59,7 +59,7 @@ export function command(): Command {
     const name = options.recipe;
     if (name !== "sft" && name !== "dpo")
       throw new SettingsError("ERR_USAGE", `"${name}" cannot be planned.`, { fix: "plan sft or dpo." });
-    const settings = planSettings(await loadBuiltRecipe(name), called);
+    const settings = planSettings(await recipeOf(name), called);
     await run(name, options, settings);
   });
 }
@@ -124,6 +124,7 @@ function rateOptions({ share, measured, on }: PlanOptions): { share?: number; me
       `--share is "${share}"; it is a share of the peak, up to 1.`,
       {
         where: "--share",
+        fix: "40 % is 0.4.",
       },
     );
   }
@@ -168,5 +169,6 @@ function number(flag: string, text: string): number {
   if (value > 0 && Number.isFinite(value)) return value;
   throw new SettingsError("ERR_INVALID_VALUE", `${flag} is "${text}"; it must be a number above 0.`, {
     where: flag,
+    fix: "give such a number.",
   });
 }

@@ -57,6 +57,7 @@ export async function makePlan(request: PlanRequest): Promise<{ text: string; js
     ...{ recipe, model: model.name, parameters: countParameters(model.config).total, hardware },
     ...{ fromRows: "lengths" in data, basis, price },
   };
+  if (devices.length === 1) planner.check(devices[0]!);
   say(`measuring passes of one and two layers, hidden size ${model.config.hiddenSize} ...`);
   const search = () =>
     searchSizes(planner, links.devicesPerNode ?? hardware.devicesPerNode ?? 1, MOST_SEARCHED);
