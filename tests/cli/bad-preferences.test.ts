@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { addLora, loadRewardModel, saveAdapter } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
 import { camelid, expectOneClearError } from "./camelid.js";
@@ -72,6 +73,20 @@ describe.each(["sft", "dpo", "kto", "reward"])("camelid %s refuses", (recipe) =>
     expectOneClearError(await camelid(recipe, ...words, ...flags), { code, says });
     expect(existsSync(join(root, "none"))).toBe(false);
   });
+});
+
+test.each([
+  ["sft", false, /camelid export --model .* --to merged/],
+  ["reward", true, /`mergeAdapters`/],
+])("camelid %s refuses to start from an adapter, and says how to", async (recipe, isReward, fix) => {
+  const folder = join(root, `adapter-of-${recipe}`);
+  using model = loadRewardModel(tiny.model);
+  const lora = addLora(model.decoder, { rank: 2, alpha: 4, dropout: 0, targetModules: ["q_proj"] });
+  saveAdapter(lora, folder, { model: tiny.model }, isReward ? model.score : undefined);
+  const words = ["--model", folder, "--data", tiny.data, "--out", join(root, "none")];
+  const run = await camelid(recipe, ...words);
+  expectOneClearError(run, { code: "ERR_ADAPTER_AS_MODEL", says: /this is an adapter/, where: /adapter-of/ });
+  expect(run.err.replaceAll(/\s+/g, " ")).toMatch(fix);
 });
 
 const whole = `${"water ".repeat(60)}`;

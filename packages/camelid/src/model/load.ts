@@ -130,7 +130,7 @@ function checkWeights(
     throw new ModelError("ERR_WEIGHTS_NAMES", `the weights do not fit config.json: ${parts.join(", ")}.`, {
       where: weights.folder,
       fix: unexpected.includes(SCORE_HEAD)
-        ? "this is a reward model, which says no words: `loadRewardModel` loads it."
+        ? "this is a reward model, which says no words: judge texts with it, `camelid score --model`."
         : "check that config.json belongs to these weights; an adapter has to be merged first.",
     });
   }

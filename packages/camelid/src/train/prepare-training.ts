@@ -1,6 +1,8 @@
 /** How a training run begins, whatever it minimises: on what it computes, with whom, from where; and what it changes. */
 import type { Tensor } from "@camelid/torch";
+import { isAdapterFolder, readAdapterConfig } from "../adapters/adapter-file.js";
 import { checkLora, type LoraSettings } from "../adapters/lora.js";
+import { ModelError } from "../errors.js";
 import { checkVocabulary } from "../model/check-vocabulary.js";
 import { readConfig } from "../model/config.js";
 import type { LanguageModel } from "../model/language-model.js";
@@ -11,6 +13,7 @@ import { folderSampleHash, weightsHash } from "../model/weights-hash.js";
 import type { Nf4Settings } from "../nn/nf4-weight.js";
 import { shardedBlocksOf } from "../parallel/sharded-blocks.js";
 import { aloneInTheWorld, type World } from "../parallel/world.js";
+import { modelFolder } from "../run/hub-names.js";
 import type { RecipeContext } from "../settings/recipe.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { checkLooks, checkMethod, type LookSettings, type MethodSettings } from "./check-settings.js";
@@ -50,7 +53,7 @@ export interface TrainingSetup<Settings extends TrainingSettings = TrainingSetti
 
 /**
  * Checks what can be checked before anything is loaded, chooses the device and seeds it. Nothing is written.
- * @throws what `checkMethod`, `checkLooks`, `checkLora`, `prepareMachine` and `findStart` throw
+ * @throws {ModelError} `ERR_ADAPTER_AS_MODEL`; what `checkMethod`, `checkLooks`, `checkLora`, `prepareMachine` and `findStart` throw
  */
 export async function prepareTraining<Settings extends TrainingSettings>(
   settings: Settings,
@@ -60,10 +63,24 @@ export async function prepareTraining<Settings extends TrainingSettings>(
   checkMethod(settings, world);
   checkLooks(settings);
   const machine = prepareMachine(settings, world);
+  checkIsModel(settings.model);
   const start = await findStart(settings, context, machine.environment);
   // Now, and not when the adapter is made: what is computed before may take long.
   if (settings.lora !== null) checkLora(settings.lora, projectionNames(readConfig(start.modelFolder).config));
   return { settings, context, world, machine, start };
+}
+
+/** @throws {ModelError} `ERR_ADAPTER_AS_MODEL`: adapters are trained on a model, not on an adapter that needs one */
+function checkIsModel(name: string): void {
+  const folder = modelFolder(name);
+  if (!isAdapterFolder(folder)) return;
+  const { baseModel, hasScoreHead } = readAdapterConfig(folder);
+  throw new ModelError("ERR_ADAPTER_AS_MODEL", "this is an adapter; training starts from a model.", {
+    where: folder,
+    fix: hasScoreHead
+      ? "start from its base; or merge it first, in a program: `loadTrainedReward`, `mergeAdapters`, `saveRewardModel`."
+      : `merge it into its base${baseModel === undefined ? "" : ` ${baseModel}`} first, \`camelid export --model ${name} --to merged --out DIR\`, and start from that.`,
+  });
 }
 
 /**
