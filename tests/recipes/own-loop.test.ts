@@ -121,6 +121,13 @@ test("a loop left early is an interrupted run without a result", async () => {
   expect(outcome).toBe("interrupted");
   expect((await readRun(out)).steps).toHaveLength(3);
   expect(existsSync(join(out, "final"))).toBe(false);
+  const last = await train(async (parts) => {
+    await whole(parts);
+    return parts.step.number === 6 ? "break" : undefined;
+  });
+  expect(last.outcome).toBe("completed");
+  const unfinished = await train(async (parts) => (parts.step.number === 6 ? "break" : whole(parts)));
+  expect(unfinished.outcome).toBe("interrupted");
 });
 
 test.each([

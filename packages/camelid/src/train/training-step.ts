@@ -138,7 +138,11 @@ export class TrainingStep implements Disposable {
     });
   }
 
-  /** Tokens of the finished step. @throws {InternalError} when the recipe left a part out */
+  get isLogged(): boolean {
+    return this.#tokens !== undefined;
+  }
+
+  /** What `log` was told. @throws {InternalError} when the recipe left a part out */
   get tokens(): number {
     if (this.#tokens === undefined) throw outOfOrder("a step ends with `log`");
     return this.#tokens;

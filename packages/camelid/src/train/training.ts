@@ -126,14 +126,7 @@ export class Training implements Disposable {
     else await this.#tasks.finish(this.#moment);
     let stopping = isAsked();
     while (this.#step < totalSteps && !stopping) {
-      this.#step++;
-      this.#profiler?.begin(this.#step);
-      {
-        using step = this.#newStep();
-        yield step;
-        const { tokens } = step;
-        this.#profiler?.end(this.#step, tokens, this.#progress);
-      }
+      yield* this.#oneStep();
       await this.#look(observe);
       stopping = isAsked();
       if (isDue(this.#step, settings.saveEverySteps) || stopping) {
@@ -205,7 +198,21 @@ export class Training implements Disposable {
     await this.#tasks.observe(this.#moment);
   }
 
-  #newStep(): TrainingStep {
+  /** Gives the next step to the recipe, and counts it as done when it was logged: the recipe may leave its loop. */
+  *#oneStep(): Generator<TrainingStep> {
+    const number = this.#step + 1;
+    this.#profiler?.begin(number);
+    using step = this.#newStep(number);
+    try {
+      yield step;
+    } finally {
+      if (step.isLogged) this.#step = number;
+    }
+    const { tokens } = step;
+    this.#profiler?.end(number, tokens, this.#progress);
+  }
+
+  #newStep(number: number): TrainingStep {
     const { settings, world } = this.#setup;
     const { model, optimizer, plan, learningRate } = this.#parts;
     const [run, lineage, progress, rounding] = [this.#run, this.#lineage, this.#progress, this.#rounding];
@@ -221,6 +228,6 @@ export class Training implements Disposable {
       progress,
       rounding,
     };
-    return new TrainingStep(this.#step, around);
+    return new TrainingStep(number, around);
   }
 }
