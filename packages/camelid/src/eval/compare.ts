@@ -106,15 +106,15 @@ async function compareTask(
     });
   }
   const gradedInB = [...rowsB.values()].filter((row) => gradedOf(row) !== undefined).length;
-  const paired = pairedBootstrap(gradedA, gradedB, (items) => task.score(items));
+  const paired = pairedBootstrap(gradedA, gradedB, (items) => task.score(items, a.profile));
   const [low, high] = paired.interval;
   return {
     key,
     title: a.run === undefined ? a.title : `${a.title}, ${a.run}`,
     unit: a.unit,
     lowerIsBetter: a.lower_is_better ?? false,
-    scoreA: task.score(gradedA),
-    scoreB: task.score(gradedB),
+    scoreA: task.score(gradedA, a.profile),
+    scoreB: task.score(gradedB, a.profile),
     items: gradedA.length,
     onlyA,
     onlyB: gradedInB - gradedA.length,

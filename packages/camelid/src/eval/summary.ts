@@ -66,9 +66,11 @@ export function summarise(
 ): TaskSummary {
   const graded = records.flatMap((record) => gradedRecord(record) ?? []);
   const count = (test: (record: ItemRecord) => boolean | undefined) => records.filter(test).length;
-  const score = finite(graded.length > 0 ? task.score(graded) : Number.NaN);
+  const score = finite(graded.length > 0 ? task.score(graded, context.profile) : Number.NaN);
   const uncertainty =
-    score === null ? undefined : uncertaintyOf(graded, (items) => task.score(items), { seed: context.seed });
+    score === null
+      ? undefined
+      : uncertaintyOf(graded, (items) => task.score(items, context.profile), { seed: context.seed });
   const metrics = graded.length > 0 ? task.metrics?.(graded, context) : undefined;
   const reasons = tally(
     records.flatMap(({ status, reason }) => (status === "graded" ? [] : [reason ?? status])),
@@ -97,7 +99,7 @@ export function summarise(
     prompt_too_long: count(
       ({ state, reason }) => state.promptTooLong || reason?.startsWith("prompt-too-long"),
     ),
-    ...groupsOf(task, graded),
+    ...groupsOf(task, graded, context.profile),
     ...(metrics === undefined ? {} : { metrics: dropNaN(metrics) }),
     files: facts.files,
     notes: facts.notes,
@@ -116,7 +118,7 @@ function gradedRecord({ state, status, grade }: ItemRecord): Graded | undefined 
   return { id, group, score: grade.score, values: grade.values ?? {} };
 }
 
-function groupsOf(task: Task, graded: readonly Graded[]): Pick<TaskSummary, "groups"> {
+function groupsOf(task: Task, graded: readonly Graded[], profile: Profile): Pick<TaskSummary, "groups"> {
   const groups = new Map<string, Graded[]>();
   for (const item of graded) {
     if (item.group === undefined) continue;
@@ -127,7 +129,7 @@ function groupsOf(task: Task, graded: readonly Graded[]): Pick<TaskSummary, "gro
   if (groups.size === 0) return {};
   const entries = [...groups].map(([name, items]) => [
     name,
-    { score: task.score(items), items: items.length },
+    { score: task.score(items, profile), items: items.length },
   ]);
   return { groups: Object.fromEntries(entries) };
 }

@@ -205,9 +205,9 @@ export interface Task<Item extends TaskItem = TaskItem> {
   grade(item: Item, answers: readonly Answer[], context: TaskContext): Grade | Promise<Grade>;
   /**
    * The headline number. Called on resamples too, thousands of times: a plain mean, nothing else (`meanScore`,
-   * `meanOverGroups` of metrics.ts). NaN for no items.
+   * `meanOverGroups` of metrics.ts). NaN for no items. Also called for each group alone.
    */
-  score(graded: readonly Graded[]): number;
+  score(graded: readonly Graded[], profile: Profile): number;
   /** Further named numbers for tables; `unit` as in `metric`. */
   metrics?(graded: readonly Graded[], context: TaskContext): Readonly<Record<string, number>>;
   /** Formats of stored outputs or judgments, other than our own predictions files, that `--replay` takes. */

@@ -80,10 +80,9 @@ async function itemsOf({ task: name, of }: Column, folder: string): Promise<Scor
   if (summary === undefined) return undefined;
   const task = await loadTask(name);
   const graded = readPredictions(folder, summary).flatMap((row) => gradedOf(row) ?? []);
-  if (of === undefined) return { graded, score: (items) => task.score(items) };
-  if ("group" in of) {
-    return { graded: graded.filter(({ group }) => group === of.group), score: (items) => task.score(items) };
-  }
+  const score = (items: readonly Graded[]) => task.score(items, summary.profile);
+  if (of === undefined) return { graded, score };
+  if ("group" in of) return { graded: graded.filter(({ group }) => group === of.group), score };
   const having = graded.filter(({ values }) => values[of.value] !== undefined);
   const mean = (items: readonly Graded[]) =>
     items.reduce((sum, { values }) => sum + values[of.value]!, 0) / items.length;

@@ -64,7 +64,7 @@ test("the score is the mean over tasks, however many questions each has", () => 
     { id: "a/1", group: "a", score: 0, values: {} },
     { id: "b/0", group: "b", score: 1, values: {} },
   ];
-  expect(bbh.score(graded)).toBe(75);
+  expect(bbh.score(graded, "standard")).toBe(75);
 });
 
 test("a prompt file without the canary's rule is damaged", async () => {

@@ -52,7 +52,7 @@ test("the perplexity is of all tokens together, not a mean of documents", async 
     score,
     values: values!,
   }));
-  expect(perplexity.score(graded)).toBeCloseTo(Math.exp(3 / 4), 12);
+  expect(perplexity.score(graded, "standard")).toBeCloseTo(Math.exp(3 / 4), 12);
   const metrics = perplexity.metrics!(graded, context(""));
   expect(metrics["nats per token"]).toBeCloseTo(0.75, 12);
   expect(metrics["bits per byte"]).toBeCloseTo(3 / Math.LN2 / 8, 12);

@@ -6,7 +6,7 @@ import { textAt } from "../backend.js";
 import { damaged } from "../data-folder.js";
 import { meanOverGroups } from "../metrics.js";
 import { question } from "../prompts.js";
-import type { Answer, Task, TaskContext, TaskItem } from "../task.js";
+import type { Answer, Graded, Task, TaskContext, TaskItem } from "../task.js";
 import { paperRandom, sample } from "./subset.js";
 import { squadF1, squadNormal } from "./text-match.js";
 import { LANGUAGES } from "./tydiqa-languages.js";
@@ -113,13 +113,19 @@ export const tydiqa: Task<TydiqaItem> = {
     };
   },
 
-  score: (graded) => 100 * meanOverGroups(graded),
+  score(graded, profile) {
+    const others = withoutEnglish(graded);
+    const counted = profile === "standard" && others.length > 0 ? others : graded;
+    return 100 * meanOverGroups(counted);
+  },
   metrics: (graded) => ({
-    "F1 without English": 100 * meanOverGroups(graded.filter(({ group }) => group !== "english")),
+    "F1 without English": 100 * meanOverGroups(withoutEnglish(graded)),
     "F1 with English": 100 * meanOverGroups(graded),
     "exact match": 100 * meanOverGroups(graded.map((one) => ({ ...one, score: one.values.exact! }))),
   }),
 };
+
+const withoutEnglish = (graded: readonly Graded[]) => graded.filter(({ group }) => group !== "english");
 
 /** Ends in a line feed that the paper's formatter does not trim away. */
 function promptText(item: TydiqaItem): string {
@@ -183,7 +189,9 @@ function byLanguage(questions: readonly Question[]): Map<string, Question[]> {
     if (LANGUAGES[one.language] === undefined) {
       throw damaged(DEV, `question ${one.id} is of "${one.language}", which TyDiQA-GoldP does not have`);
     }
-    groups.set(one.language, [...(groups.get(one.language) ?? []), one]);
+    const same = groups.get(one.language);
+    if (same === undefined) groups.set(one.language, [one]);
+    else same.push(one);
   }
   return groups;
 }
