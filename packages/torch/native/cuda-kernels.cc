@@ -3,7 +3,6 @@
 #include <ATen/Context.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -183,18 +182,9 @@ class Kernels {
   std::string problem_;
 };
 
-// `cudaStream_t c10::cuda::CUDAStream::stream() const`, whose class holds a c10::Stream and nothing else in every libtorch that has
-// it. The generic interface has a name of its own for it in each version.
-void* handleOf(const c10::Stream& stream) {
-  using Function = void* (*)(const c10::Stream*);
-  static const auto function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, "_ZNK3c104cuda10CUDAStream6streamEv"));
-  if (function == nullptr) throw std::runtime_error("libtorch does not say which CUDA stream is the current one");
-  return function(&stream);
-}
-
 void* currentStream(const at::Device& device) {
   if (!device.is_cuda()) return nullptr;  // emulated
-  return handleOf(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 
 }  // namespace
