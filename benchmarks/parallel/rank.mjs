@@ -3,17 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import {
   aloneInTheWorld,
   distributedAdamw,
-  initModel,
   joinWorld,
   loadModel,
   packRows,
-  parseConfig,
   scaledNll,
 } from "../../packages/camelid/dist/index.js";
 import * as torch from "../../packages/torch/dist/index.js";
 import { peakBytes } from "../sft/peak.mjs";
 
-// `folder` instead of `config`: a model folder, which ranks can load in parts.
 const work = JSON.parse(process.argv[2]);
 const { rows, seqLen, rowsPerPass, steps, shard, overlapped, warmUp = 2 } = work;
 torch.setNumThreads(1);
@@ -21,11 +18,8 @@ const sent = { messages: 0, bytes: 0 };
 const joined = process.env.RANK === undefined ? aloneInTheWorld() : joinWorld();
 const world = joined.group === undefined ? joined : { ...joined, group: counted(joined.group) };
 torch.manualSeed(0);
-const kept = { dtype: "bfloat16", trainable: true };
-const model =
-  work.folder === undefined
-    ? initModel(parseConfig(work.config), kept)
-    : loadModel(work.folder, { ...kept, shardOver: shard === "parameters" ? world : undefined });
+const shardOver = shard === "parameters" ? world : undefined;
+const model = loadModel(work.folder, { dtype: "bfloat16", trainable: true, shardOver });
 const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, masterWeights: true, shard };
 const optimizer = distributedAdamw(model.namedParameters(), settings, world);
 

@@ -1,7 +1,10 @@
 // Strong scaling on processes of one thread: see README.md.
-import { cpus } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { initModel, parseConfig, saveModel } from "../../packages/camelid/dist/index.js";
 import { startAlone, startRanks } from "./start.mjs";
 
 const { values } = parseArgs({
@@ -16,17 +19,23 @@ const { values } = parseArgs({
 const { small } = values;
 const program = fileURLToPath(new URL("./rank.mjs", import.meta.url));
 const [hidden, intermediate, layers, vocabulary] = small ? [192, 512, 4, 8000] : [512, 1376, 8, 16000];
+const config = parseConfig({
+  model_type: "llama",
+  vocab_size: vocabulary,
+  hidden_size: hidden,
+  intermediate_size: intermediate,
+  num_hidden_layers: layers,
+  num_attention_heads: 8,
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-5,
+});
+const folder = mkdtempSync(join(tmpdir(), "camelid-parallel-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const model = initModel(config, { dtype: "bfloat16" });
+saveModel(model, folder);
+model[Symbol.dispose]();
 const work = {
-  config: {
-    model_type: "llama",
-    vocab_size: vocabulary,
-    hidden_size: hidden,
-    intermediate_size: intermediate,
-    num_hidden_layers: layers,
-    num_attention_heads: 8,
-    max_position_embeddings: 2048,
-    rms_norm_eps: 1e-5,
-  },
+  folder,
   rows: small ? 8 : 16,
   seqLen: small ? 128 : 512,
   rowsPerPass: 2,
@@ -44,6 +53,7 @@ const variants = counts
           { name: "after the pass", count, shard: "none", overlapped: false },
           { name: "shard optimizer", count, shard: "optimizer", overlapped: true },
           { name: "shard gradients", count, shard: "gradients", overlapped: true },
+          { name: "shard parameters", count, shard: "parameters", overlapped: true },
         ],
   )
   .filter(({ name }) => values.variants === "" || values.variants.split(",").includes(name));

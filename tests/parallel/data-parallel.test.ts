@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtCamelid } from "../cli/camelid.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
 import { freePort } from "./free-port.js";
-import { firstStep, type Rank, rank } from "./start-rank.js";
+import { firstStep, rank } from "./start-rank.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-ranks-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -115,16 +115,18 @@ describe("when something is wrong, every rank ends with the cause", () => {
     const out = join(root, `lost ${signal} ${shard}`);
     const port = await freePort();
     const line = [...long(out), "--shard", shard];
-    const [main, other] = [0, 1].map((place) => rank(place, 2, port, line)) as [Rank, Rank];
+    const ranks = [0, 1, 2].map((place) => rank(place, 3, port, line));
     await firstStep(out);
     const at = performance.now();
-    other.process.kill(signal);
-    const { code, err } = await main.ended;
+    ranks[1]!.process.kill(signal);
+    const ends = await Promise.all([ranks[0]!.ended, ranks[2]!.ended]);
     expect(performance.now() - at).toBeLessThan(30_000);
-    other.process.kill("SIGKILL");
-    expect(code).toBe(1);
-    expect(err).toMatch(/DistributedError \[ERR_RANK_LOST\]/);
-    expect(err).toMatch(cause);
+    ranks[1]!.process.kill("SIGKILL");
+    for (const { code, err } of ends) {
+      expect(code).toBe(1);
+      expect(err).toMatch(/DistributedError \[ERR_RANK_LOST\]/);
+      expect(err).toMatch(cause);
+    }
     expect((await readRun(out)).status).toBe("failed");
   });
 

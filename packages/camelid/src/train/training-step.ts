@@ -89,7 +89,10 @@ export class TrainingStep implements Disposable {
     rounding?.remember();
     seedDropout(this.number, settings, world);
     optimizer.begin(this.learningRate, batches.length);
-    this.#passes = () => batches.forEach(pass);
+    this.#passes = () => {
+      batches.forEach(pass);
+      world.meet(); // others may have more of them
+    };
     for (const batch of batches) {
       pass(batch);
       await nextTurn(); // lets Ctrl+C through
