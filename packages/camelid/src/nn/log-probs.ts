@@ -102,11 +102,17 @@ function overChunks(hidden: Tensor, weight: Tensor, body: (start: number, length
  * logits of all tokens are no larger than these sums, they go in one chunk.
  */
 function chunkTokens(tokens: number, weight: Tensor): number {
-  // Elsewhere than on a CPU logits are widened to fp32 on the way.
-  const bytes = weight.device === "cpu" ? torch.elementSize(weight.dtype) : 4;
+  const bytes = areLogitsWidened(weight) ? 4 : torch.elementSize(weight.dtype);
   const chunk = Math.max(1, Math.floor(CHUNK_BYTES / bytes / weight.shape[0]!));
   const sums = weight.requiresGrad ? Math.floor((4 * weight.shape[1]!) / bytes) : 0;
   return tokens <= chunk + sums ? Math.max(1, tokens) : chunk;
+}
+
+/** Our kernels, of the CPU and of CUDA, read logits as they are; libtorch's operators widen them to fp32 on the way. */
+function areLogitsWidened({ device }: Tensor): boolean {
+  if (device === "cpu") return false;
+  const { on, problem } = torch.cudaKernels();
+  return !(device.startsWith("cuda") && on && problem === undefined);
 }
 
 /** [n, hidden] -> [n, vocab] */
