@@ -7,6 +7,9 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/core/CPUAllocator.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,7 +69,7 @@ class CachingAllocator final : public c10::Allocator {
     releaseSegments(0);
   }
 
-  std::atomic<size_t> liveBytes{0}, peakBytes{0}, reservedBytes{0}, peakReservedBytes{0};
+  std::atomic<size_t> liveBytes{0}, peakBytes{0}, reservedBytes{0}, peakReservedBytes{0}, smallBytes{0};
 
  private:
   static void deleter(void* data);
@@ -88,6 +91,7 @@ class CachingAllocator final : public c10::Allocator {
     liveBytes -= block->requestedBytes;
     if (!block->isLarge) {
       reservedBytes -= block->bytes;
+      smallBytes -= block->bytes;
       std::free(block);
       return;
     }
@@ -111,6 +115,7 @@ class CachingAllocator final : public c10::Allocator {
     void* memory = nullptr;
     if (posix_memalign(&memory, kAlignment, bytes + kAlignment) != 0) return nullptr;
     raise(peakReservedBytes, reservedBytes += bytes);
+    smallBytes += bytes;
     return new (memory) Block{bytes, 0, nullptr, nullptr, false, false};
   }
 
@@ -206,6 +211,19 @@ Napi::Value memoryStats(const Napi::CallbackInfo& info) {
   return stats;
 }
 
+// heapStats(): what the C library's heap has taken from the system, free or not, and what of it is in our small blocks
+Napi::Value heapStats(const Napi::CallbackInfo& info) {
+  Object stats(info.Env());
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  const struct mallinfo2 heap = mallinfo2();
+  stats.set("heapBytes", static_cast<double>(heap.arena + heap.hblkhd));
+#else
+  stats.set("heapBytes", 0.0);
+#endif
+  stats.set("smallTensorBytes", static_cast<double>(allocator().smallBytes));
+  return stats;
+}
+
 Napi::Value resetPeakMemory(const Napi::CallbackInfo& info) {
   allocator().peakBytes = allocator().liveBytes.load();
   allocator().peakReservedBytes = allocator().reservedBytes.load();
@@ -267,6 +285,7 @@ Napi::Value mapTensors(const Napi::CallbackInfo& info) {
 
 void exportMemory(Napi::Object exports) {
   exportFunction<memoryStats>(exports, "memoryStats");
+  exportFunction<heapStats>(exports, "heapStats");
   exportFunction<resetPeakMemory>(exports, "resetPeakMemory");
   exportFunction<emptyCache>(exports, "emptyCache");
   exportFunction<mapTensors>(exports, "mapTensors");

@@ -71,14 +71,21 @@ Napi::Value resizeStorage(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// toBytes(handle, dtype): an ArrayBuffer with a copy of the elements, converted to dtype, row-major.
+// toBytes(handle, dtype, into?): a copy of the elements, converted to dtype, row-major: in an ArrayBuffer of its own, or at the
+// beginning of the one that is given, which must be large enough.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
   if (readsForbidden) throw std::runtime_error("the values of a tensor were asked for where nothing may wait for the device");
   checkHasMemory(tensorArgument(info, 0));
   const at::Tensor tensor = tensorArgument(info, 0).detach().to(at::kCPU, dtypeArgument(info[1])).contiguous();
   void* data = nullptr;
-  napi_value buffer;
-  check(napi_create_arraybuffer(info.Env(), tensor.nbytes(), &data, &buffer));
+  napi_value buffer = info[2];
+  if (info[2].IsArrayBuffer()) {
+    size_t room = 0;
+    check(napi_get_arraybuffer_info(info.Env(), buffer, &data, &room));
+    TORCH_CHECK(tensor.nbytes() <= room, "toBytes: ", tensor.nbytes(), " bytes do not fit into ", room);
+  } else {
+    check(napi_create_arraybuffer(info.Env(), tensor.nbytes(), &data, &buffer));
+  }
   if (tensor.nbytes() > 0) std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());
   return {info.Env(), buffer};
 }

@@ -62,6 +62,7 @@ export {
   emptyCache,
   getNumThreads,
   getRandomState,
+  heapStats,
   installation,
   type MemoryStats,
   manualSeed,

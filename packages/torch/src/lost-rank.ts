@@ -27,8 +27,8 @@ export function pause(milliseconds: number): void {
  * The elements' bytes, as they lie in host memory when the device is done.
  * @throws {DistributedError} ERR_RANK_LOST when the device stopped waiting for a rank that is gone: what it holds is no result
  */
-export function readBytes(handle: number, dtype: number): ArrayBuffer {
-  const bytes = native.toBytes(handle, dtype);
+export function readBytes(handle: number, dtype: number, into?: ArrayBuffer): ArrayBuffer {
+  const bytes = native.toBytes(handle, dtype, into);
   const lost = native.lostRank();
   if (lost !== "") throw rankLost(lost);
   return bytes;

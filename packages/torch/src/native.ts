@@ -17,6 +17,12 @@ export interface NativeMemoryStats {
   peakReservedBytes: number;
 }
 
+/** What the C library's heap holds of the system, on Linux: `smallTensorBytes` of it for tensors. */
+export interface NativeHeapStats {
+  heapBytes: number;
+  smallTensorBytes: number;
+}
+
 export interface NativeInstallation {
   version: string;
   cpuCapability: string;
@@ -51,7 +57,7 @@ export interface Native {
 
   fromBytes(data: NodeJS.TypedArray, shape: readonly number[], dtype: number, device: string): Handle;
   resizeStorage(handle: Handle, bytes: number): void;
-  toBytes(handle: Handle, dtype: number): ArrayBuffer;
+  toBytes(handle: Handle, dtype: number, into?: ArrayBuffer): ArrayBuffer;
   forbidHostReads(forbidden: boolean): boolean;
   dataAddress(handle: Handle): number;
   shapeOf(handle: Handle): number[];
@@ -91,6 +97,7 @@ export interface Native {
   setGradientHook(handle: Handle, hook: (() => void) | null): void;
 
   memoryStats(): NativeMemoryStats;
+  heapStats(): NativeHeapStats;
   resetPeakMemory(): void;
   emptyCache(): void;
   deviceMemory(device: string): NativeMemoryStats;

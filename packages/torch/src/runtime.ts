@@ -1,6 +1,6 @@
 /** Threads, random state, memory and devices: the process-wide side of libtorch. */
 import type { Device } from "./dtype.js";
-import { type NativeInstallation, type NativeMemoryStats, native } from "./native.js";
+import { type NativeHeapStats, type NativeInstallation, type NativeMemoryStats, native } from "./native.js";
 import { type Binding, findBinding } from "./setup/binding.js";
 import { findNvrtc } from "./setup/nvrtc.js";
 import type { Tensor } from "./tensor.js";
@@ -45,6 +45,14 @@ export interface MemoryStats extends NativeMemoryStats {
 export function memoryStats(device: Device = "cpu"): MemoryStats {
   const stats = device === "cpu" ? native.memoryStats() : native.deviceMemory(device);
   return { ...stats, liveTensors: native.liveTensors() };
+}
+
+/**
+ * What the C library's heap has taken from the system, free or not, and what of it are tensors of less than a megabyte; zero
+ * where the library does not say (only glibc from 2.33 on does).
+ */
+export function heapStats(): NativeHeapStats {
+  return native.heapStats();
 }
 
 /** Peaks start again from what is live now (CPU). */

@@ -11,13 +11,13 @@ import {
   tensorByteLength,
 } from "./safetensors-format.js";
 
-/** A tensor to be written. `bytes` is called once, when its turn comes, so that one tensor at a time is in memory. */
+/** A tensor to be written. `bytes` is called once, when its turn comes, so that of one tensor at a time a copy is in memory, or a piece. */
 export interface SafetensorsEntry {
   name: string;
   dtype: SafetensorsDType;
   shape: readonly number[];
-  /** Row-major, little-endian; only used until the next entry's `bytes` is called. */
-  bytes(): Uint8Array;
+  /** Row-major, little-endian, as a whole or in pieces; each is only used until the next is asked for. */
+  bytes(): Uint8Array | Iterable<Uint8Array>;
 }
 
 export interface WrittenFile {
@@ -46,12 +46,14 @@ export function writeSafetensorsFile(
     let sizeBytes = append(fd, hash, header);
     for (const entry of ordered) {
       const bytes = entry.bytes();
+      let written = 0;
+      for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) written += append(fd, hash, piece);
       const expected = tensorByteLength(entry.dtype, entry.shape);
-      if (bytes.byteLength !== expected) {
-        const message = `${entry.dtype} of shape [${entry.shape.join(", ")}] needs ${expected} bytes, not ${bytes.byteLength}.`;
+      if (written !== expected) {
+        const message = `${entry.dtype} of shape [${entry.shape.join(", ")}] needs ${expected} bytes, not ${written}.`;
         throw new SafetensorsError("ERR_SAFETENSORS_WRITE", message, { where: `tensor "${entry.name}"` });
       }
-      sizeBytes += append(fd, hash, bytes);
+      sizeBytes += written;
     }
     fsyncSync(fd);
     closeSync(fd);

@@ -143,6 +143,34 @@ test("a file that is cut short is refused before anything is mapped", () => {
   expect(() => torch.readSafetensors(path)).toThrow(torch.SafetensorsError);
 });
 
+test("large tensors, which are written in pieces, come back as they were, a transposed one too", () => {
+  using _ = torch.tensorScope();
+  torch.manualSeed(1);
+  const large = torch.randn([3, 1_500_001]); // two pieces and a rest
+  const transposed = torch.randn([2000, 1100]).t();
+  torch.writeSafetensors(path, [
+    ["large", large],
+    ["transposed", transposed],
+  ]);
+  const { tensors } = torch.readSafetensors(path);
+  expect(tensors.get("large")!.equal(large)).toBe(true);
+  expect(tensors.get("transposed")!.equal(transposed)).toBe(true);
+});
+
+test("writing a large tensor takes a few megabytes, not a copy of it", () => {
+  using _ = torch.tensorScope();
+  const large = torch.zeros([64 * 2 ** 20], { dtype: "uint8" });
+  torch.writeSafetensors(join(folder, "warm.safetensors"), [["large", large.narrow(0, 0, 2 ** 20)]]);
+  const before = process.memoryUsage().arrayBuffers;
+  const { bytes } = torch.safetensorsEntry("large", large);
+  let most = 0;
+  for (const piece of bytes() as Iterable<Uint8Array>) {
+    expect(piece.byteLength).toBeLessThanOrEqual(8 * 2 ** 20);
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  expect(most).toBeLessThan(16 * 2 ** 20);
+});
+
 test("a tensor that cannot be read leaves no file behind", () => {
   const disposed = torch.ones([1]);
   disposed.dispose();

@@ -5,7 +5,7 @@ import { native } from "./native.js";
 import { SAFETENSORS_DTYPES, type SafetensorsDType } from "./safetensors-format.js";
 import { readSafetensorsHeader } from "./safetensors-reader.js";
 import { type SafetensorsEntry, writeSafetensorsFile } from "./safetensors-writer.js";
-import type { Tensor } from "./tensor.js";
+import { Tensor, tensorScope } from "./tensor.js";
 import { wrap } from "./wrap.js";
 
 /** Kernels may give other low bits on memory that is less aligned than libtorch's own. */
@@ -64,7 +64,8 @@ export function writeSafetensors(
 }
 
 /**
- * A tensor for `writeSafetensorsFile`, or something that gets its bytes when they are asked for.
+ * A tensor for `writeSafetensorsFile`, which is copied a few megabytes at a time; or something that gets its bytes when they are
+ * asked for.
  */
 export function safetensorsEntry(
   name: string,
@@ -74,8 +75,21 @@ export function safetensorsEntry(
     name,
     dtype: formatDType(tensor.dtype),
     shape: [...tensor.shape],
-    bytes: () => tensor.toBytes(),
+    bytes: () => (tensor instanceof Tensor ? piecesOf(tensor) : tensor.toBytes()),
   };
+}
+
+const PIECE_BYTES = 8 * 1024 * 1024;
+
+/** A tensor's bytes one after the other through one buffer. */
+function* piecesOf(tensor: Tensor): Generator<Uint8Array> {
+  const size = PIECE_BYTES / elementSize(tensor.dtype);
+  if (tensor.numel <= size || !tensor.isContiguous) return yield tensor.toBytes();
+  const buffer = new ArrayBuffer(PIECE_BYTES);
+  for (let from = 0; from < tensor.numel; from += size) {
+    const count = Math.min(size, tensor.numel - from);
+    yield tensorScope(() => tensor.detach().view([-1]).narrow(0, from, count).toBytes(buffer));
+  }
 }
 
 function formatDType(dtype: DType): SafetensorsDType {

@@ -1,6 +1,6 @@
 /** The tensor: properties and copies here, every operator in the generated base class. */
 import { backward } from "./autograd.js";
-import { type Device, type DType, dtypeCode, dtypeName } from "./dtype.js";
+import { type Device, type DType, dtypeCode, dtypeName, elementSize } from "./dtype.js";
 import { TensorMethods } from "./generated/tensor-methods.js";
 import { readBytes } from "./lost-rank.js";
 import { native } from "./native.js";
@@ -122,9 +122,13 @@ export class Tensor extends TensorMethods {
     }
   }
 
-  /** The elements' own bytes, row-major and little-endian, copied. */
-  toBytes(): Uint8Array {
-    return new Uint8Array(readBytes(this.handle, dtypeCode(this.dtype)));
+  /**
+   * The elements' own bytes, row-major and little-endian, copied.
+   * @param into where to, when there is a buffer already; it must be large enough
+   */
+  toBytes(into?: ArrayBuffer): Uint8Array {
+    const bytes = readBytes(this.handle, dtypeCode(this.dtype), into);
+    return new Uint8Array(bytes, 0, this.numel * elementSize(this.dtype));
   }
 
   /** All elements in row-major order, as numbers. */

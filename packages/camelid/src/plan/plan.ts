@@ -259,7 +259,10 @@ function rowBytes(data: RowLengths): number {
   return examples * (meanTokens(data) * ROW_TOKEN_BYTES + ROW_BYTES);
 }
 
-/** Node.js, libtorch and their heaps once a model has run, measured on Linux. */
+/**
+ * Once a model has run, on Linux: resident files of Node.js and libtorch 140 MB, JavaScript's heap 70, the C library's 170 (kernels
+ * that oneDNN compiled, tokenizer, graphs). `memory-measured` at the end of a run has them apart.
+ */
 const PROGRAM_BYTES = 380e6;
 /** Ids, labels and roles of a token; a row's own objects. */
 const ROW_TOKEN_BYTES = 9;

@@ -3,6 +3,7 @@ import type { RunRecord } from "../run/read-run.js";
 import { benchmarksSection, isBenchmark } from "./benchmarks-section.js";
 import { fold, keyValues, note, table } from "./blocks.js";
 import { type Html, type HtmlValue, html } from "./html.js";
+import { memorySection } from "./memory-section.js";
 import { page, section } from "./page.js";
 import { hasOwnSection, preferenceSection } from "./preference-section.js";
 import { profileSection } from "./profile-section.js";
@@ -27,6 +28,7 @@ export function runReport(run: RunRecord): string {
       evaluations(run),
       samples(run),
       profileSection(run),
+      memorySection(run),
       settings(run),
       environment(run),
     ],

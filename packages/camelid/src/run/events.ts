@@ -99,6 +99,17 @@ const stepProfiled = z.object({
   operators: z.array(z.object({ name: z.string(), phase: z.string(), calls: z.number(), ms: z.number() })),
 });
 
+/** Where the memory went, at the end of a run. */
+const memoryMeasured = z.object({
+  event: z.literal("memory-measured"),
+  time,
+  step,
+  /** The most that the process had in memory. */
+  peak_bytes: z.number(),
+  /** They add up to the peak; `unexplained` may be below zero. */
+  parts: z.array(z.object({ name: z.string(), bytes: z.number() })),
+});
+
 /** Something a person should know that does not stop the run: rows cut, updates lost to rounding. */
 const warningRaised = z.object({
   event: z.literal("warning-raised"),
@@ -126,6 +137,7 @@ const runEvent = z.discriminatedUnion("event", [
   checkpointSaved,
   sample,
   stepProfiled,
+  memoryMeasured,
   warningRaised,
   runEnd,
 ]);
@@ -134,6 +146,8 @@ export type RunEvent = z.output<typeof runEvent>;
 export type StepEnd = z.output<typeof stepEnd>;
 export type EvalEnd = z.output<typeof evalEnd>;
 export type StepProfiled = z.output<typeof stepProfiled>;
+export type MemoryMeasured = z.output<typeof memoryMeasured>;
+export type MemoryPart = MemoryMeasured["parts"][number];
 export type Sample = z.output<typeof sample>;
 
 /** An event to be written; `time` is added by the writer. */

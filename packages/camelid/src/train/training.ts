@@ -29,6 +29,7 @@ import { effectiveChatTemplate } from "../tokenizer/write-tokenizer.js";
 import { isDue, saveCheckpoint, type TrainingState } from "./checkpoint.js";
 import { describeLeftOut } from "./describe-pairs.js";
 import { Look, type Moment, type StepWatcher } from "./look.js";
+import { MemoryAccount } from "./memory-account.js";
 import type { Adamw } from "./optim/adamw.js";
 import type { Schedule } from "./optim/schedules.js";
 import { announceChecks } from "./preflight/preflight.js";
@@ -85,6 +86,7 @@ export class Training implements Disposable {
   readonly #run: Run;
   readonly #lineage;
   readonly #progress: Progress;
+  readonly #memory: MemoryAccount;
   readonly #rounding;
   readonly #profiler;
   readonly #tasks: StepWatcher;
@@ -104,6 +106,8 @@ export class Training implements Disposable {
     const extent = { start: start.step, total: plan.totalSteps };
     this.#lineage = run.openLineage(`${settings.data} sha256:${data.fingerprint.sha256}`);
     this.#progress = new Progress({ label: context.recipe, unit: "step", ...extent, mode: context.output });
+    const { optimizerInBackward } = settings;
+    this.#memory = new MemoryAccount({ parameters: trained.parameters, optimizer, optimizerInBackward });
     this.#rounding = watchRounding(trained.parameters, optimizer, settings, run);
     this.#profiler = stepProfiler(settings, extent, run, machine.device);
     // Read now, because the folder may be gone when the model is saved.
@@ -127,6 +131,7 @@ export class Training implements Disposable {
     let stopping = isAsked();
     while (this.#step < totalSteps && !stopping) {
       yield* this.#oneStep();
+      this.#memory.look();
       await this.#look(observe);
       stopping = isAsked();
       if (isDue(this.#step, settings.saveEverySteps) || stopping) {
@@ -149,6 +154,8 @@ export class Training implements Disposable {
       world.meet(); // rank 0 writes what others have
       run.log({ event: "checkpoint-saved", step, path: "final" });
     }
+    const { peakBytes, parts } = this.#memory.result();
+    run.log({ event: "memory-measured", step, peak_bytes: peakBytes, parts });
     run.end(outcome);
     if (!world.isMain) return outcome;
     const record = await readRun(run.path);

@@ -1,0 +1,27 @@
+/** What the system says of this process's memory. */
+import { readFileSync } from "node:fs";
+
+export interface ProcessMemory {
+  /** Bytes in memory now: resident. */
+  residentBytes: number;
+  /** The most there have been. */
+  peakBytes: number;
+  /** Of what is resident, pages of files: program, libraries, mapped weights. Linux only, else 0. */
+  fileBytes: number;
+}
+
+export function readProcessMemory(): ProcessMemory {
+  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const bytes = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024;
+    return {
+      residentBytes: bytes("VmRSS"),
+      peakBytes: bytes("VmHWM") || peakBytes,
+      fileBytes: bytes("RssFile"),
+    };
+  } catch {
+    return { residentBytes: process.memoryUsage.rss(), peakBytes, fileBytes: 0 };
+  }
+}
