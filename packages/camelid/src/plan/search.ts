@@ -89,7 +89,7 @@ function isSame(a: PlanSettings, b: PlanSettings): boolean {
 
 /** Other methods, lightest change first; they train something else. */
 export function alternatives(planner: Planner, devices: number): { name: string; plan: Plan }[] {
-  const { settings, hardware } = planner.input;
+  const { settings } = planner.input;
   const lora = settings.lora ?? LORA;
   const changes: [string, Partial<PlanSettings>][] = [
     ["optimizer adamw-8bit", { optimizer: "adamw-8bit" }],
@@ -100,14 +100,12 @@ export function alternatives(planner: Planner, devices: number): { name: string;
   ];
   const rows = settings.microBatchSize * settings.gradAccumSteps;
   const small = { microBatchSize: 1, gradAccumSteps: rows, activationCheckpointing: true };
-  return changes
-    .filter(([, change]) => !(change.optimizer === "adamw-8bit" && hardware.name !== "this machine"))
-    .map(([name, change]) => {
-      const plans = shardsOf(change, devices).map((shard) =>
-        planner.plan(devices, { ...change, ...small, shard }, true),
-      );
-      return { name, plan: plans.find(({ fits }) => fits) ?? plans.at(-1)! };
-    });
+  return changes.map(([name, change]) => {
+    const plans = shardsOf(change, devices).map((shard) =>
+      planner.plan(devices, { ...change, ...small, shard }, true),
+    );
+    return { name, plan: plans.find(({ fits }) => fits) ?? plans.at(-1)! };
+  });
 }
 
 /** What little there is to split of adapters stays whole; their frozen weights are in parts where they have to be. */
