@@ -62,7 +62,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       await page.waitForFunction(
         () => document.querySelector(".launch-bar .command")?.textContent?.startsWith("camelid sft") === true,
       );
-      expect(await command(page).textContent()).toBe("camelid sft --out out/sft-1 --set learningRate=1e-4");
+      expect(await command(page).textContent()).toBe("camelid sft --out sft-1 --set learningRate=1e-4");
       expect(await page.locator(".knob.wrong, .note.bad").count()).toBe(0);
       await context.close();
     });
@@ -75,7 +75,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       await field(page, "tasks").fill("gsm8k");
       await page.waitForFunction(() => document.querySelector(".note.bad") === null);
       expect(await command(page).textContent()).toBe(
-        "camelid eval --out out/eval-1 --set model=model --set tasks=gsm8k",
+        "camelid eval --out eval-1 --set model=model --set tasks=gsm8k",
       );
       await context.close();
     });
@@ -96,7 +96,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
       expect(await plan.textContent()).toMatch(/sft of model .*weights.*3 steps/s);
       await field(page, "maxSteps").fill("4");
       await page.getByText("The settings have changed since.").waitFor();
-      expect(existsSync(join(folder, "out"))).toBe(false);
+      expect(existsSync(join(folder, "sft-1"))).toBe(false);
       await context.close();
     });
 
@@ -117,7 +117,7 @@ describe.skipIf(!isBuilt || findChromium() === undefined)(
           document.querySelector(".launch-bar .command")?.textContent?.includes("preflight=false") === true,
       );
       const words = (await command(page).textContent())!;
-      expect(words).toContain("camelid kto --out out/kto-1 --set model=model --set data=judged.jsonl");
+      expect(words).toContain("camelid kto --out kto-1 --set model=model --set data=judged.jsonl");
       await page.getByRole("button", { name: "Start training" }).click();
       await page.getByRole("heading", { name: "kto-1" }).waitFor({ timeout: 60_000 });
       await page.locator(".lead .status.completed").waitFor({ timeout: 60_000 });

@@ -32,5 +32,5 @@ export function suggestedOut(
   const taken = new Set([...catalog.runs, ...catalog.evals].map(({ id }) => splitId(id).name));
   let n = 1;
   while (taken.has(`${recipe}-${n}`)) n++;
-  return `${choices.out}/${recipe}-${n}`;
+  return choices.out === "." ? `${recipe}-${n}` : `${choices.out}/${recipe}-${n}`;
 }

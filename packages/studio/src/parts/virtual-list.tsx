@@ -35,6 +35,8 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const [at, setAt] = useState(0);
   const [, setTurn] = useState(0);
   const pages = useRef(new Map<number, T[] | "loading">());
+  /** Meant to be opened as soon as it is there. */
+  const wished = useRef<number>(undefined);
   const latest = useRef(props);
   latest.current = props;
 
@@ -65,6 +67,10 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
         (items) => {
           mine.set(page, items);
           setTurn((n) => n + 1);
+          const wish = (wished.current ?? -1) - page * PAGE;
+          if (mine !== pages.current || items[wish] === undefined) return;
+          latest.current.onOpen(items[wish], wished.current!);
+          wished.current = undefined;
         },
         () => mine.delete(page),
       );
@@ -79,6 +85,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const open = (index: number) => {
     setAt(index);
     const one = item(index);
+    wished.current = one === undefined ? index : undefined;
     if (one !== undefined) props.onOpen(one, index);
   };
   const onKey = (event: KeyboardEvent) => {
@@ -95,6 +102,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     const to = moves[event.key];
     if (to === undefined) return;
     event.preventDefault();
+    wished.current = undefined;
     const next = Math.max(0, Math.min(total - 1, to));
     setAt(next);
     const y = (next * ROW) / scale;

@@ -59,8 +59,7 @@ export function launchRoutes(studio: StudioContext, launching: Launching): Hono 
         ...mixes.map(({ id, kind }) => ({ id, kind, path: join(path(id), "train.jsonl") })),
         ...files.map(({ id, kind }) => ({ id, kind, path: path(id) })),
       ],
-      // As the guides have it: out/ of the folder that one works in.
-      out: shown(existsSync(join(first, "out")) || shown(first) === "." ? join(first, "out") : first),
+      out: shown(existsSync(join(first, "out")) ? join(first, "out") : first),
     };
     return context.json(answer);
   });
