@@ -24,7 +24,7 @@ export function tableText(
   const columns = ["devices", "  shard", "rows", "again", "memory", "a step", "useful", "tok/s", "in all"];
   return [
     `${title(heading)} on ${hardware.name}`,
-    `  nodes of ${hardware.devicesPerNode ?? topology.devicesPerNode}; ${count(shape.steps)} steps of ${perStep} rows, ${count(shape.stepTokens)} tokens${fromRows ? "" : " as given"}`,
+    `  nodes of ${hardware.devicesPerNode ?? topology.devicesPerNode}; ${count(shape.steps)} steps of ${perStep} ${perStep === 1 ? "row" : "rows"}, ${count(shape.stepTokens)} tokens${fromRows ? "" : " as given"}`,
     `  times ${basis}`,
     "",
     line([...columns, ...(price === undefined ? [] : ["cost"])]),
@@ -93,4 +93,7 @@ function sizeLines({ smallest, fastest, cheapest }: ClusterSizes, price: number 
 const line = (cells: readonly string[]): string =>
   cells.map((cell, i) => (i === 1 ? cell.padEnd(WIDTHS[i]!) : cell.padStart(WIDTHS[i]!))).join("");
 
-const thousands = (rate: number): string => (rate < 1e5 ? count(rate) : `${count(rate / 1000)} K`);
+function thousands(rate: number): string {
+  if (rate < 1e5) return count(rate);
+  return rate < 1e8 ? `${count(rate / 1e3)} K` : `${count(rate / 1e6)} M`;
+}

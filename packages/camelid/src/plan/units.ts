@@ -12,6 +12,7 @@ export function count(value: number): string {
 }
 
 export function duration(seconds: number): string {
+  if (seconds < 1e-4) return `${Math.round(seconds * 1e6)} us`;
   if (seconds < 0.01) return `${(seconds * 1000).toFixed(1)} ms`;
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
