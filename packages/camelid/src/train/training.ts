@@ -28,6 +28,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { effectiveChatTemplate } from "../tokenizer/write-tokenizer.js";
 import { isDue, saveCheckpoint, type TrainingState } from "./checkpoint.js";
 import { describeLeftOut } from "./describe-pairs.js";
+import { requireDiskSpace } from "./disk-space.js";
 import { Look, type Moment, type StepWatcher } from "./look.js";
 import { MemoryAccount } from "./memory-account.js";
 import type { Adamw } from "./optim/adamw.js";
@@ -65,12 +66,15 @@ const NOBODY: StepWatcher = { observe: async () => {}, finish: async () => {}, c
 /**
  * Opens the run folder, tells what is going to happen, and gives the object that the recipe's loop goes through. Call it when all
  * input has been checked and loaded: what fails earlier then leaves no trace.
- * @throws what `openRun` throws
+ * @throws {TrainingError} ERR_DISK_SPACE, and what `openRun` throws
  */
 export function openTraining(setup: TrainingSetup, parts: TrainingParts): Training {
   const { settings, context, machine, start } = setup;
   const { totalSteps } = parts.plan;
   const { environment } = machine;
+  const weights = [...parts.trained.parameters.values()];
+  const resultBytes = weights.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (setup.world.isMain) requireDiskSpace(settings.out, resultBytes);
   const run = openRun(settings.out, { ...context, ...start.run, settings, totalSteps, environment });
   try {
     return new Training(setup, parts, run);
