@@ -9,7 +9,7 @@ import { onCpu, smallAdapters, tuluRun } from "./shared.js";
 
 type RewardPreset = Preset<typeof settings>;
 
-/** Tulu 2 13B: 512 pairs a step. Its rate fell to 1e-6 at the end; here it falls to 0. */
+/** Tulu 2 13B: 512 pairs a step; the rate falls to a tenth. */
 export function tulu25Reward(): RewardPreset {
   return {
     ...tuluRun(),
@@ -20,6 +20,7 @@ export function tulu25Reward(): RewardPreset {
     gradAccumSteps: 512,
     epochs: 1,
     learningRate: 1e-5,
+    endLearningRate: 1e-6,
     warmupRatio: 0.03,
   };
 }
@@ -34,6 +35,7 @@ export function tulu3Reward8b(): RewardPreset {
     maxSeqLen: 2048,
     gradAccumSteps: 256,
     learningRate: 3e-6,
+    endLearningRate: 0,
     warmupRatio: 0,
     betas: [0.9, 0.999],
     eps: 1e-5,
@@ -51,12 +53,13 @@ export function rewardLora(): RewardPreset {
     maxSeqLen: 2048,
     gradAccumSteps: 64,
     learningRate: 1e-4,
+    endLearningRate: 0,
   };
 }
 
 /** A few million parameters on a CPU. */
 export function tiny(): RewardPreset {
-  return { ...tulu25Reward(), ...onCpu(), microBatchSize: 4, learningRate: 5e-4 };
+  return { ...tulu25Reward(), ...onCpu(), microBatchSize: 4, learningRate: 5e-4, endLearningRate: 0 };
 }
 
 export const rewardPresets = {

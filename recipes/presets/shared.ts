@@ -13,6 +13,7 @@ export function tuluRun() {
     maxSteps: null,
     tokenVariant: "B" as const,
     specialTokensInContent: "text" as const,
+    endLearningRate: 0,
     schedule: "linear" as const,
     betas: [0.9, 0.95] as [number, number],
     eps: 1e-8,

@@ -51,6 +51,13 @@ test("a constant rate of 0.04 of UltraFeedback's steps warms up for 150 of them,
   expect(Math.abs(Math.ceil(0.04 * steps) - 150)).toBeLessThanOrEqual(3);
 });
 
+test("the rate of Tulu 2.5's reward model ends at a tenth, all others at 0", () => {
+  const ends = Object.entries(presets).map(([name, preset]) => [name, preset().endLearningRate]);
+  expect(Object.fromEntries(ends)).toEqual({
+    ...{ kto: 0, "tulu3-reward-8b": 0, lora: 0, tiny: 0, "tulu2.5-reward-13b": 1e-6 },
+  });
+});
+
 test("pairs of reward models that are too long are left out, as the papers did", () => {
   for (const preset of Object.values(rewardPresets)) expect(preset().onBad).toBe("skip");
 });

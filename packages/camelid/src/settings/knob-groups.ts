@@ -46,6 +46,7 @@ export const batchKnobs = {
 /** How gradients become updates. */
 export const optimizerKnobs = {
   learningRate: knobs.learningRate,
+  endLearningRate: knobs.endLearningRate,
   schedule: knobs.schedule,
   warmupRatio: knobs.warmupRatio,
   betas: knobs.betas,

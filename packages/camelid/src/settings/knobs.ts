@@ -96,8 +96,13 @@ export const knobs = {
     group: optimizer,
     alsoKnownAs: ["lr", "learning_rate", "peak_lr"],
   }),
+  endLearningRate: knob(z.number().min(0).default(0), {
+    help: "Where a linear or cosine schedule ends.",
+    group: optimizer,
+    alsoKnownAs: ["end_lr", "min_lr", "lr_end", "eta_min"],
+  }),
   schedule: knob(z.enum(["linear", "cosine", "constant"]).default("linear"), {
-    help: "Learning rate after warm-up: down to 0 in a line or a half cosine, or constant.",
+    help: "Learning rate after warm-up: down to endLearningRate in a line or a half cosine, or constant.",
     group: optimizer,
     alsoKnownAs: ["lr_scheduler", "lr_scheduler_type", "scheduler"],
   }),

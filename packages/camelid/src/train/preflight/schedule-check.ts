@@ -7,12 +7,12 @@ import type { Schedule, ScheduleSettings } from "../optim/schedules.js";
  */
 export function scheduleCheck(
   rate: Schedule,
-  { schedule, learningRate, warmupRatio, totalSteps }: ScheduleSettings,
+  { schedule, learningRate, endLearningRate = 0, warmupRatio, totalSteps }: ScheduleSettings,
 ): Check {
   const name = "schedule";
   const { warmupSteps } = rate;
   const planned = Math.ceil(warmupRatio * totalSteps);
-  const after = schedule === "constant" ? learningRate : 0;
+  const after = schedule === "constant" ? learningRate : endLearningRate;
   const checkpoints = [
     { what: "the first step", is: rate(1), planned: planned > 0 ? 0 : learningRate },
     { what: `step ${planned + 1}, after warm-up`, is: rate(planned + 1), planned: learningRate },
