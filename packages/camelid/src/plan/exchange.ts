@@ -1,6 +1,6 @@
 /**
- * What the ranks of a step send each other, message by message, as the trainer does it: gradients in buckets of 25 MB or one
- * parameter, summed everywhere or on their owner (`parallel/gradient-sum.ts`); updated parameters from their owners
+ * What the ranks of a step send each other, message by message, as the trainer does it: gradients in buckets or one by
+ * one, summed everywhere or on their owner (`parallel/gradient-sum.ts`); updated parameters from their owners
  * (`train/optim/distributed-adamw.ts`); weights of blocks and their gradients where these are in parts (`parallel/sharded-blocks.ts`).
  */
 import { type Bucket, bucketsOf, flatBytes, ownersOf } from "../parallel/buckets.js";
