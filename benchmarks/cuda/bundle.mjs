@@ -18,7 +18,7 @@ try {
   cpSync(process.execPath, join(target, "node"), { dereference: true });
   for (const path of ["dist", "native", "setup", "package.json"]) copy(`packages/torch/${path}`, isCode);
   for (const path of ["dist", "package.json"]) copy(`packages/camelid/${path}`, isCode);
-  for (const name of ["zod", "node-addon-api", "node-api-headers"]) {
+  for (const name of ["zod", "@huggingface/jinja", "node-addon-api", "node-api-headers"]) {
     copy(
       `node_modules/${name}`,
       (path) => isCode(path) && !/\.(lib|def)$/.test(path) && !path.includes("/src/"),

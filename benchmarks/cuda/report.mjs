@@ -1,4 +1,4 @@
-// report.mjs OUT: parity.json, kernels.json, speed.json and speed-operators.json as tables, in OUT/results.md and on the terminal.
+// report.mjs OUT: what the other scripts wrote, as tables, in OUT/results.md and on the terminal.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -11,16 +11,25 @@ const table = (head, rows) =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 const parts = [];
 
-const parity = read("parity.json");
-if (parity !== undefined) {
-  const failed = parity.checks.filter(({ passed }) => !passed).length;
+for (const [name, title] of [
+  ["parity", "Numbers"],
+  ["runtime", "Around the kernels"],
+  ["collectives", "Several processes"],
+]) {
+  const found = read(`${name}.json`);
+  if (found === undefined) {
+    parts.push(`## ${title}: not run, or ended early`);
+    continue;
+  }
+  const { checks } = found;
+  const failed = checks.filter(({ passed }) => !passed).length;
   parts.push(
-    `## Numbers: ${parity.device}, libtorch ${parity.version}, ${failed === 0 ? "all checks passed" : `${failed} of ${parity.checks.length} checks FAILED`}`,
+    `## ${title}: ${found.device}, libtorch ${found.version}, ${failed === 0 ? "all checks passed" : `${failed} of ${checks.length} checks FAILED`}`,
     table(
       ["check", "largest difference", "allowed", ""],
-      parity.checks.map(({ name, value, limit, passed }) => [
+      checks.map(({ name, value, limit, passed }) => [
         name,
-        Number(value).toExponential(1),
+        value === null ? "none" : Number(value).toExponential(1),
         limit,
         passed ? "ok" : "FAILED",
       ]),
@@ -50,6 +59,32 @@ if (kernels !== undefined) {
         r.limit,
         r.passed ? "ok" : "FAILED",
       ]),
+    ),
+  );
+}
+const decode = read("decode.json");
+if (decode !== undefined) {
+  parts.push(
+    `## Decoding: ${decode.device}, bf16, memory at ${(decode.bytesPerSecond / 1e9).toFixed(0)} GB/s`,
+    table(
+      [
+        "shape",
+        "texts",
+        "steps",
+        "graphs",
+        "tokens/s",
+        "ms a step",
+        "share of reading the weights once a step",
+      ],
+      decode.results.map((r) =>
+        r.error !== undefined
+          ? [r.size, r.batch, r.decodeMode, r.error.split("\n")[0], "", "", ""]
+          : [
+              ...[r.size, r.batch, r.because === undefined ? r.mode : `${r.mode}: ${r.because}`, r.graphs],
+              ...[r.tokensPerSecond.toFixed(0), r.millisecondsPerStep.toFixed(2)],
+              `${(100 * r.shareOfBandwidth).toFixed(0)} %`,
+            ],
+      ),
     ),
   );
 }

@@ -1,14 +1,12 @@
 // speed.mjs [--device cuda:0] [--sizes "1b 7b"] [--steps 8] [--out F]: training steps at real shapes, random weights, bf16.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { parseConfig } from "../../packages/camelid/dist/model/config.js";
-import { Decoder } from "../../packages/camelid/dist/model/decoder.js";
-import { weightShapes } from "../../packages/camelid/dist/model/layer-layout.js";
 import { scaledNll } from "../../packages/camelid/dist/nn/log-probs.js";
 import { packRows } from "../../packages/camelid/dist/nn/packed-rows.js";
 import { varlenKernel } from "../../packages/camelid/dist/nn/varlen-attention.js";
 import { adamw } from "../../packages/camelid/dist/train/optim/adamw.js";
 import * as torch from "../../packages/torch/dist/index.js";
+import { isRecomputed, randomModel } from "./random-model.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -22,12 +20,6 @@ const { device } = values;
 const STEPS = Number(values.steps);
 const WARM_UP = 2;
 
-/** hidden, intermediate, layers, heads, key-value heads, vocabulary; whether blocks are recomputed */
-const SHAPES = {
-  tiny: [128, 256, 2, 4, 2, 1000, false],
-  "1b": [2048, 8192, 16, 32, 8, 128_256, false],
-  "7b": [4096, 11_008, 32, 32, 32, 32_000, true],
-};
 const isTiny = (size) => size === "tiny";
 
 /** Rows of a batch: all as long as each other, or as conversations are - many short ones, some long. */
@@ -76,14 +68,9 @@ function flopsOfStep(model, lengths) {
 }
 
 function measure(size) {
-  const [hidden, intermediate, layers, heads, kvHeads, vocabulary, recompute] = SHAPES[size];
-  const config = parseConfig({
-    ...{ model_type: "llama", vocab_size: vocabulary, hidden_size: hidden, intermediate_size: intermediate },
-    ...{ num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: kvHeads },
-    ...{ max_position_embeddings: 8192, rms_norm_eps: 1e-5 },
-  });
-  torch.manualSeed(0);
-  const model = randomModel(config);
+  const model = randomModel(size, device);
+  const recompute = isRecomputed(size);
+  const vocabulary = model.config.vocabSize;
   model.activationCheckpointing = recompute;
   const parameters = model.namedParameters();
   for (const parameter of parameters.values()) parameter.requiresGrad = true;
@@ -122,16 +109,6 @@ function measure(size) {
   optimizer[Symbol.dispose]();
   model[Symbol.dispose]();
   return results;
-}
-
-/** Made on the device: billions of random numbers take minutes on a CPU. */
-function randomModel(config) {
-  const weights = new Map();
-  for (const [name, shape] of weightShapes(config)) {
-    const weight = torch.empty(shape, { dtype: "bfloat16", device });
-    weights.set(name, shape.length === 1 ? weight.fill_(1) : weight.normal_(0, 0.02));
-  }
-  return new Decoder(config, weights);
 }
 
 function oneStep(model, optimizer, rows) {
