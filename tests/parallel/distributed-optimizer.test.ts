@@ -14,6 +14,9 @@ interface Seen {
   stepBytes: number;
   stateBytes: number;
   error?: string;
+  /** Of the rank that leaves first or last: how long that took, and what it heard of the other. */
+  leftAfterMs?: number;
+  lost?: string;
 }
 
 async function onTwoRanks(task: string, shard: string): Promise<[Seen, Seen]> {
@@ -75,4 +78,10 @@ test("in parts, a rank holds half of the optimizer's state, and about half of th
   expect(none.stepBytes).toBeGreaterThan(layers);
   // Its half, and a few messages under way.
   expect(gradients.stepBytes).toBeLessThan(layers / 2 + 8);
+});
+
+test("rank 0, whose store all use, leaves last", async () => {
+  const [first, second] = await onTwoRanks("leave", "none");
+  expect(second.lost).toBeUndefined();
+  expect(first.leftAfterMs).toBeGreaterThan(1000);
 });

@@ -1,6 +1,6 @@
 /**
  * One rank of a small group that trains a stack of layers on random numbers, as the distributed optimizer's tests ask:
- *   node probe.mjs <bits | drift | passes | memory> <shard>
+ *   node probe.mjs <bits | drift | passes | memory | leave> <shard>
  * What it saw goes to standard output as one JSON object.
  */
 import { createHash } from "node:crypto";
@@ -12,6 +12,15 @@ const [LAYERS, SIZE] = task === "memory" ? [40, 256] : [5, 40];
 
 torch.setNumThreads(1);
 const world = joinWorld();
+if (task === "leave") {
+  // Rank 1 stays for longer than a silent store is noticed after.
+  if (world.rank === 1) await new Promise((resolve) => setTimeout(resolve, 2000));
+  const lost = world.group.failure();
+  const started = performance.now();
+  world[Symbol.dispose]();
+  console.log(JSON.stringify({ lost, leftAfterMs: performance.now() - started }));
+  process.exit(0);
+}
 torch.manualSeed(1);
 const parameters = new Map(
   Array.from({ length: LAYERS }, (_, i) => [`layer.${i}`, torch.randn([SIZE, SIZE]).mul(0.05)]),

@@ -104,6 +104,10 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
     nccl ??= native.createNcclGroup(native.prefixStore(store, "nccl"), rank, size, timeoutMs, device);
     return nccl;
   };
+  /** Rank 0 takes the store with it when it ends: it stays a little for the others. */
+  const stayUntil = (count: string, all: number): void => {
+    for (let tries = 0; isHost && tries < 30 && native.storeAdd(store, count, 0) < all; tries++) pause(100);
+  };
   const started = (start: () => number): Collective => {
     const work = orLost(start);
     return { wait: () => orLost(() => native.waitWork(work)) };
@@ -125,9 +129,7 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
       if (native.watchFailure() !== "") return; // another was first
       try {
         native.storeSet(store, "failed", `rank ${rank} failed: ${cause}`);
-        // Rank 0 takes the store with it: it stays until all have read this.
-        for (let tries = 0; isHost && tries < 30 && native.storeAdd(store, "heard", 0) < size; tries++)
-          pause(100);
+        stayUntil("heard", size); // all have read this
       } catch {
         // The store is gone as well: the others find out by themselves.
       }
@@ -138,6 +140,12 @@ export function joinGroup(settings: GroupSettings): ProcessGroup {
       if (native.watchFailure() !== "") {
         process.on("exit", (code) => native.leave(code));
         return;
+      }
+      try {
+        native.storeAdd(store, "left", 1);
+        stayUntil("left", size); // nobody waits for what the others said last
+      } catch {
+        // The store has gone before this rank.
       }
       if (nccl !== undefined) native.closeGroup(nccl);
       native.stopWatch();
