@@ -107,9 +107,11 @@ function roleProblem(role: Role, index: number, messages: readonly Message[]): s
 function shapeError(error: z.ZodError, row: unknown, origin: RowOrigin): DataError {
   const issues = error.issues.map((issue) => `${fieldPath(issue.path)}: ${issue.message}`);
   const first = error.issues[0]!.path;
+  const hasMessages = typeof row === "object" && row !== null && "messages" in row;
+  const other = hasMessages ? "" : "; `camelid mix` makes such rows of other formats";
   return new DataError("ERR_ROW_SHAPE", `the row is not a conversation. ${issues.slice(0, 5).join("; ")}.`, {
     where: `${describeOrigin(origin)}, field ${fieldPath(first)}`,
-    fix: `a row looks like {"messages": [{"role": "user", "content": "..."}, ...]}; this one is ${excerpt(row)}`,
+    fix: `a row looks like {"messages": [{"role": "user", "content": "..."}, ...]}${other}; this one is ${excerpt(row)}`,
   });
 }
 

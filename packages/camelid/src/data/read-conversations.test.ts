@@ -115,6 +115,17 @@ describe("a bad file", () => {
     await expect(readConversations(await fileOf(name, bytes))).rejects.toMatchObject({ code });
   });
 
+  test("in another form leads to camelid mix: a table, or rows without messages", async () => {
+    for (const [name, bytes] of [
+      ["rows.parquet", "PAR1"],
+      ["rows.csv.gz", gzipSync("prompt,completion\n")],
+      ["rows.json", '[{"instruction": "a", "output": "b"}]'],
+    ] as const) {
+      const reading = readConversations(await fileOf(name, bytes));
+      await expect(reading, name).rejects.toMatchObject({ fix: expect.stringContaining("`camelid mix`") });
+    }
+  });
+
   test("that is missing or a folder is named", async () => {
     const folder = await mkdtemp(join(tmpdir(), "camelid-rows-"));
     for (const path of [folder, join(folder, "none.jsonl")]) {

@@ -31,7 +31,7 @@ export interface ReadConversations {
  * A row without `dataset` takes the file's stem, a row without `id` takes `<stem>_<index>` with the index counted from 0
  * over all rows of the file.
  *
- * @throws {DataError} ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_JSON, ERR_ROW_SHAPE, ERR_CHAT_EMPTY,
+ * @throws {DataError} ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_FILE_FORMAT, ERR_JSON, ERR_ROW_SHAPE, ERR_CHAT_EMPTY,
  *   ERR_CHAT_ROLE_ORDER, ERR_NO_TRAINED_TOKEN, ERR_NO_ROWS
  */
 export async function readConversations(
@@ -65,6 +65,16 @@ export interface RawRow {
 }
 
 export async function* readRows(file: string): AsyncGenerator<RawRow> {
+  if (TABLE.test(file)) {
+    throw new DataError(
+      "ERR_FILE_FORMAT",
+      "this is a table; rows are read from JSON lines or a JSON array.",
+      {
+        where: file,
+        fix: "turn it into conversations with `camelid mix`; a mixture has its rows in train.jsonl, too.",
+      },
+    );
+  }
   const lines = readLines(file);
   let first = true;
   for await (const { text, line } of lines) {
@@ -78,6 +88,8 @@ export async function* readRows(file: string): AsyncGenerator<RawRow> {
     yield { origin, parse: () => parseJson(text, `${file} line ${line}`, SKIP_FIX) };
   }
 }
+
+const TABLE = /\.(parquet|[ct]sv|xlsx)(\.gz)?$/i;
 
 async function* readArray(file: string, first: string, rest: AsyncIterable<Line>): AsyncGenerator<RawRow> {
   const texts = [first];
