@@ -46,6 +46,7 @@ import {
   prepareTraining,
   promptsToWatch,
   type RecipeContext,
+  type Reference,
   type RunOutcome,
   readPairRows,
   referenceBeforeTraining,
@@ -102,11 +103,10 @@ export async function run(settings: DpoRunSettings, context: RecipeContext): Pro
 
   // 3. What the model said of the data before it was trained. Computed before the trained model is loaded: one at a time.
   const compares = usesReference(settings.lossType);
-  const before = !compares
-    ? noReference(machine.device)
-    : settings.reference === "stored"
-      ? await referenceBeforeTraining(setup, watch.scored, { ...settings, unit: "pair" })
-      : undefined;
+  let before: Reference | undefined;
+  if (!compares) before = noReference(machine.device);
+  else if (settings.reference === "stored")
+    before = await referenceBeforeTraining(setup, watch.scored, { ...settings, unit: "pair" });
   if (world.any(context.signal.aborted)) return "interrupted";
 
   // 4. Model, optimizer.
