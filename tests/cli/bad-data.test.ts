@@ -164,6 +164,8 @@ describe("rows", () => {
     expect(run.code, run.err).toBe(0);
     expect(run.err + run.out).toContain("4 rows are left out");
     expect(run.err + run.out).toContain("rows.jsonl line 2");
+    const listed = readFileSync(join(out, "left-out.txt"), "utf8").trim().split("\n");
+    expect(listed.map((line) => /line (\d+)/.exec(line)?.[1])).toEqual(["2", "3", "4", "5"]);
     expect(existsSync(join(out, "final", "model.safetensors"))).toBe(true);
   });
 });

@@ -20,7 +20,7 @@ export function describePairs({ account, skipped }: Pick<PairRows, "account" | "
   return lines.join("\n");
 }
 
-/** Every pair that is left out, with its line and its reason: the file `left-out.txt` of a run. */
+/** Every row or pair that is left out, with its line and its reason: the file `left-out.txt` of a run. */
 export function describeLeftOut(skipped: readonly DataError[]): string {
   return skipped.map(({ code, where, message }) => `${where ?? ""}\t${code}\t${message}\n`).join("");
 }

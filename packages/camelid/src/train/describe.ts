@@ -15,7 +15,7 @@ export function describeRows({ account, skipped }: TrainRows): string {
   if (sum("answerLost") > 0)
     lines.push(`${sum("answerLost")} rows lost every answer to maxSeqLen and are left out`);
   if (skipped.length > 0) {
-    lines.push(`${skipped.length} rows are left out because they cannot be used; the first:`);
+    lines.push(`${skipped.length} rows are left out because they cannot be used (left-out.txt); the first:`);
     lines.push(skipped[0]!.format());
   }
   return lines.join("\n");
