@@ -1,4 +1,5 @@
 // speed.mjs [--device cuda:0] [--sizes "1b 7b"] [--steps 8] [--out F]: training steps at real shapes, random weights, bf16.
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { scaledNll } from "../../packages/camelid/dist/nn/log-probs.js";
@@ -148,8 +149,23 @@ for (const size of values.sizes.split(/\s+/)) {
   }
   torch.emptyCache();
 }
+/** As the driver calls it: `camelid plan --measured` compares it with the device that it plans for. */
+function gpuName() {
+  if (!device.startsWith("cuda")) return undefined;
+  const id = device.split(":")[1] ?? "0";
+  const { status, stdout } = spawnSync(
+    "nvidia-smi",
+    [`--id=${id}`, "--query-gpu=name", "--format=csv,noheader"],
+    {
+      encoding: "utf8",
+    },
+  );
+  return status === 0 ? stdout.trim() : undefined;
+}
+
 const output = {
   device,
+  gpu: gpuName(),
   ...torch.installation(),
   peakFlops: peak,
   attention: varlenKernel(device, "bfloat16", 64) ?? "row by row",

@@ -23,7 +23,8 @@ const file = z.object({
   gpu: z.string().optional(),
   /** Operations a second of a large product on the same device. */
   peakFlops: z.number().positive(),
-  results: z.array(z.union([figure, z.object({ error: z.string() })])),
+  /** Training steps; what is none of them, or failed, is passed over. */
+  results: z.array(z.unknown()),
 });
 
 /** Bytes of state for each weight in the measured steps: weights in bf16 have moments in bf16. */
@@ -58,7 +59,7 @@ export function readMeasuredRate(
       fix: "plan for the device that was measured (--on), or give the share of its peak (--share).",
     });
   }
-  const figures = results.filter((result): result is MeasuredFigure => !("error" in result));
+  const figures = results.flatMap((result) => figure.safeParse(result).data ?? []);
   const ofMethod = figures.filter((one) => one.method === method);
   const distance = (one: MeasuredFigure): number => Math.abs(Math.log(one.parameters / parameters));
   const [nearest] = (ofMethod.length > 0 ? ofMethod : figures).sort(
