@@ -288,7 +288,7 @@ describe("what would make it another run is refused, by name, and nothing is tou
   });
 
   test("a folder without a run, which is not created", async () => {
-    expectOneClearError(await resume(), { code: "ERR_RUN_NOT_FOUND", says: /no run to resume/ });
+    expectOneClearError(await resume(), { code: "ERR_RUN_NOT_FOUND", says: /holds no run/ });
     expect(existsSync(out)).toBe(false);
   });
 

@@ -216,9 +216,9 @@ export function checkOutputFolder(path: string): void {
 
 function checkHoldsRun(path: string): void {
   if (statSync(join(path, "settings.json"), { throwIfNoEntry: false })?.isFile()) return;
-  throw new CheckpointError("ERR_RUN_NOT_FOUND", "there is no run to resume here.", {
+  throw new CheckpointError("ERR_RUN_NOT_FOUND", "this folder holds no run.", {
     where: join(path, "settings.json"),
-    fix: "give --out the folder of the run, or leave --resume out to start a new one.",
+    fix: "give the folder that --out named when it began; without --resume a new run is started.",
   });
 }
 
