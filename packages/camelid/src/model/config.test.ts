@@ -205,6 +205,7 @@ describe("where texts end", () => {
     expect(endsOf('{"temperature": 0.6}')).toEqual([2]);
     expect(endsOf('{"eos_token_id": 7}')).toEqual([2, 7]);
     expect(endsOf('{"eos_token_id": [2, 7, 9]}')).toEqual([2, 7, 9]);
+    expect(endsOf('{"eos_token_id": [-1, 99999]}'), "no ids of the model").toEqual([2]);
   });
 
   test.each(["{", '{"eos_token_id": "</s>"}', "[]"])(

@@ -18,7 +18,8 @@ export function readConfig(folder: string): { config: ModelConfig; raw: Record<s
   const path = join(modelFolder(folder), "config.json");
   const raw = readJson(path);
   const config = parseConfig(raw, path);
-  const eosTokenIds = [...new Set([...config.eosTokenIds, ...moreEnds(folder)])];
+  const more = moreEnds(folder).filter((id) => id >= 0 && id < config.vocabSize);
+  const eosTokenIds = [...new Set([...config.eosTokenIds, ...more])];
   return { config: { ...config, eosTokenIds }, raw: raw as Record<string, unknown> };
 }
 
