@@ -1,5 +1,5 @@
 /**
- * One rank that trains a small model in parts, looked at from inside: node model-probe.mjs <model folder> <checkpointing: true | false>
+ * One rank that trains a small model in parts, looked at from inside: node model-probe.mjs <model folder> <checkpointing: true | false | apart>
  * Bytes, bits and gradients go to standard output as one JSON object.
  */
 import * as torch from "@camelid/torch";
@@ -27,6 +27,18 @@ model.activationCheckpointing = checkpointing === "true";
 const seen = { loaded: bytes().liveBytes - atStart, loadPeak: bytes().peakBytes - atStart, steps: [] };
 const settings = { betas: [0.9, 0.95], eps: 1e-4, weightDecay: 0, shard };
 const optimizer = distributedAdamw(model.namedParameters(), settings, world);
+
+if (checkpointing === "apart") {
+  // One rank begins a pass, the other reads a weight.
+  try {
+    if (world.rank === 0) torch.noGrad(() => model.hiddenStates(packRows([[1, 2]], "cpu")));
+    else weightsHash(heldOneByOne(model.namedParameters()));
+  } catch (error) {
+    console.log(JSON.stringify({ error: `${error.code}: ${error.message}` }));
+  }
+  world[Symbol.dispose]();
+  process.exit(0);
+}
 
 /** Rank r of n computes every n-th of 5 passes: ranks differ in how many they have. */
 const passes = [0, 1, 2, 3, 4].filter((i) => i % world.size === world.rank);

@@ -35,9 +35,10 @@ interface Seen {
   steps: { norm: number; peak: number; end: number; moments: Record<string, number[]> }[];
   /** sha256 of all weights, each gathered from its owner. */
   weights: string;
+  error?: string;
 }
 
-async function onRanks(size: number, checkpointing: boolean): Promise<Seen[]> {
+async function onRanks(size: number, checkpointing: boolean | "apart"): Promise<Seen[]> {
   const port = await freePort();
   const probe = fileURLToPath(new URL("./model-probe.mjs", import.meta.url));
   const one = (rank: number): Promise<Seen> =>
@@ -100,3 +101,9 @@ test.each([
     }
   },
 );
+
+test("ranks that begin different things say so, and do not wait for each other", async () => {
+  const [first, second] = await onRanks(2, "apart");
+  expect(first!.error).toMatch(/ERR_RANKS_OUT_OF_STEP: this rank begins a forward pass/);
+  expect(second!.error).toMatch(/ERR_RANKS_OUT_OF_STEP: this rank begins reading a weight/);
+});
