@@ -151,7 +151,7 @@ export const FUNCTIONS: readonly OpEntry[] = entries(`
   where        where.self where.ScalarOther self where condition is true, else other
   einsum       einsum                       sum of products, by an equation such as "ij,jk->ik"
   outer        outer                        outer product of two vectors
-  linear       linear                       input @ weight.T + bias
+  linear       camelid::linear              x @ weight.T + bias; bf16 rows of a CPU that are few in a pass of their own (native/few-rows.cc)
   embedding    embedding                    rows of weight at indices
   dropout      dropout                      elements zeroed with probability p and the rest scaled up, when train is true
   relu         relu                         max(input, 0)

@@ -102,9 +102,9 @@ export function outer(self: Tensor, vec2: Tensor): Tensor {
   return wrap(native.call(155, self.handle, vec2.handle));
 }
 
-/** input @ weight.T + bias. `aten::linear` */
-export function linear(input: Tensor, weight: Tensor, bias?: Tensor | null | undefined): Tensor {
-  return wrap(native.call(156, input.handle, weight.handle, bias?.handle));
+/** x @ weight.T + bias; bf16 rows of a CPU that are few in a pass of their own (native/few-rows.cc). `camelid::linear` */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null | undefined): Tensor {
+  return wrap(native.call(156, x.handle, weight.handle, bias?.handle));
 }
 
 /** rows of weight at indices. `aten::embedding` */

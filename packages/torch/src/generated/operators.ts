@@ -158,7 +158,7 @@ export const OPERATORS: readonly string[] = [
   "aten::where.self",
   "aten::einsum",
   "aten::outer",
-  "aten::linear",
+  "camelid::linear",
   "aten::embedding",
   "aten::dropout",
   "aten::relu",
