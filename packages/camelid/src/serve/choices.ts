@@ -51,7 +51,9 @@ async function* numbered(
       yield piece(prompt, result.value);
     }
   } finally {
-    for (const iterator of iterators) void iterator.return?.();
+    // Nobody waits for them any more; a failure that nobody hears would end the process.
+    for (const piece of waiting.values()) piece.catch(() => {});
+    for (const iterator of iterators) iterator.return?.().catch(() => {});
   }
 }
 
