@@ -39,6 +39,37 @@ Nvrtc Nvrtc::load(const std::vector<std::string>& libraries) {
   return made;
 }
 
+Compiled Nvrtc::compile(const std::string& file, const std::string& source, const CudaHeaders& headers,
+                        const std::string& architecture, bool isVerbose) const {
+  std::vector<const char*> headerNames, headerTexts;
+  for (const auto& [name, text] : headers) {
+    headerNames.push_back(name.c_str());
+    headerTexts.push_back(text.c_str());
+  }
+  NvrtcProgram* program = nullptr;
+  const int created = createProgram(&program, source.c_str(), file.c_str(), static_cast<int>(headers.size()), headerTexts.data(),
+                                    headerNames.data());
+  if (created != 0) throw std::runtime_error(file + ": " + errorString(created));
+  const std::string target = "--gpu-architecture=" + architecture;
+  // Products are rounded before they are added to, as on the CPU.
+  std::vector<const char*> options{target.c_str(), "--std=c++17", "--fmad=false"};
+  if (isVerbose) options.push_back("--ptxas-options=-v");
+  const int result = compileProgram(program, static_cast<int>(options.size()), options.data());
+  Compiled compiled;
+  size_t size = 0;
+  logSize(program, &size);
+  compiled.log.resize(size);
+  log(program, compiled.log.data());
+  if (result == 0 && cubinSize(program, &size) == 0) {
+    compiled.image.resize(size);
+    cubin(program, compiled.image.data());
+  }
+  destroyProgram(&program);
+  if (compiled.image.empty())
+    throw std::runtime_error(file + " does not compile for " + architecture + ": " + errorString(result) + "\n" + compiled.log);
+  return compiled;
+}
+
 CudaDriver CudaDriver::load(const std::string& path) {
   void* library = open(path);
   CudaDriver made;

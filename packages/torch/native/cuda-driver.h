@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace camelid {
@@ -11,6 +12,13 @@ namespace camelid {
 struct NvrtcProgram;
 struct CudaModule;
 struct CudaFunction;
+
+using CudaHeaders = std::vector<std::pair<std::string, std::string>>;  // name and text
+
+struct Compiled {
+  std::string image;
+  std::string log;  // what the compiler said
+};
 
 /// Every function returns 0, or the number of an error.
 struct Nvrtc {
@@ -27,6 +35,12 @@ struct Nvrtc {
 
   /// @param libraries paths or names; the last is NVRTC, the others are what it looks for by name
   static Nvrtc load(const std::vector<std::string>& libraries);
+
+  /// @param architecture such as "sm_90"
+  /// @param isVerbose the log tells of registers and memory
+  /// @throws std::runtime_error with the compiler's own words
+  Compiled compile(const std::string& file, const std::string& source, const CudaHeaders& headers,
+                   const std::string& architecture, bool isVerbose) const;
 };
 
 struct CudaDriver {

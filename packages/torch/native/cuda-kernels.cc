@@ -31,7 +31,7 @@ struct Settings {
   std::string driver;
   std::string cache;                  // folder of compiled kernels
   std::map<std::string, SourceFile> sources;
-  std::vector<std::pair<std::string, std::string>> headers;  // name and text of what they include
+  CudaHeaders headers;                // what they include
   bool emulated = false;              // in tests: kernels run on the CPU, on CPU tensors
 };
 
@@ -86,34 +86,8 @@ class Kernels {
   }
   bool isOn() const { return isOn_; }
 
-  /// @returns the compiled kernels of one file, and what the compiler said
-  std::pair<std::string, std::string> compile(const std::string& name, const std::string& architecture, bool isVerbose) {
-    const SourceFile& source = settings_->sources.at(name);
-    const Nvrtc& nvrtc = compiler();
-    NvrtcProgram* program = nullptr;
-    std::vector<const char*> headerNames, headerTexts;
-    for (const auto& [headerName, text] : settings_->headers) {
-      headerNames.push_back(headerName.c_str());
-      headerTexts.push_back(text.c_str());
-    }
-    const int created = nvrtc.createProgram(&program, source.text.c_str(), (name + ".cu").c_str(),
-                                            static_cast<int>(headerNames.size()), headerTexts.data(), headerNames.data());
-    if (created != 0) throw std::runtime_error(std::string("NVRTC: ") + nvrtc.errorString(created));
-    const std::string target = "--gpu-architecture=" + architecture;
-    std::vector<const char*> options{target.c_str(), "--std=c++17", "--fmad=false"};
-    if (isVerbose) options.push_back("--ptxas-options=-v");
-    const int result = nvrtc.compileProgram(program, static_cast<int>(options.size()), options.data());
-    size_t size = 0;
-    nvrtc.logSize(program, &size);
-    std::string log(size, '\0'), image;
-    nvrtc.log(program, log.data());
-    if (result == 0 && nvrtc.cubinSize(program, &size) == 0) {
-      image.resize(size);
-      nvrtc.cubin(program, image.data());
-    }
-    nvrtc.destroyProgram(&program);
-    if (image.empty()) throw std::runtime_error(name + ".cu does not compile for " + architecture + ": " + nvrtc.errorString(result) + "\n" + log);
-    return {image, log};
+  Compiled compile(const std::string& name, const std::string& architecture, bool isVerbose) {
+    return compiler().compile(name + ".cu", settings_->sources.at(name).text, settings_->headers, architecture, isVerbose);
   }
 
  private:
@@ -139,7 +113,7 @@ class Kernels {
     std::string image = readFile(file);
     // A file that was cut off is compiled again.
     if (image.empty() || driver().moduleLoadData(&module, image.data()) != 0) {
-      image = compile(name, architecture, false).first;
+      image = compile(name, architecture, false).image;
       driver().check(driver().moduleLoadData(&module, image.data()), "compiled kernels do not load");
       keep(file, image);
     }
@@ -282,8 +256,8 @@ Napi::Value kernelState(const Napi::CallbackInfo& info) {
 
 // compileKernels(name, architecture): what the compiler says of registers and memory; throws when it refuses
 Napi::Value compileKernels(const Napi::CallbackInfo& info) {
-  const auto [image, log] = Kernels::instance().compile(info[0].As<Napi::String>(), info[1].As<Napi::String>(), true);
-  return Napi::String::New(info.Env(), log.c_str());
+  const Compiled compiled = Kernels::instance().compile(info[0].As<Napi::String>(), info[1].As<Napi::String>(), true);
+  return Napi::String::New(info.Env(), compiled.log.c_str());
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
-// y = x W^T + b for up to eight rows x and a frozen W in NF4, as decoding needs it: the codes are read once, 0.52 bytes a weight, and W is
-// never restored. A warp has an output, a lane 32 values (half a block) at a time: 512 bytes of codes a warp in one piece; x, a few
-// rows, stays in the caches.
+// y = x W^T + b for up to eight rows x and a frozen W in NF4, as decoding needs it: the codes are read once, 0.52 bytes a weight, and
+// W is never restored. A warp has an output, a lane 32 values (half a block) at a time: 512 bytes of codes a warp in one
+// piece; x, a few rows, stays in the caches.
 //
 // At one row it takes seven to eight instructions a weight (two for the place, look-up, widening of x, multiply-add), where an H100
-// has four in the time of the codes: expect half of its bandwidth, still twice what restoring takes. Weights are not rounded to the element type before
-// they are multiplied: closer to what the codes stand for than a product with the restored matrix, and not equal to it.
+// has four in the time of the codes: expect half of its bandwidth, where restoring W first moves nine times the bytes. Weights are
+// not rounded to the element type before they are multiplied: closer to what the codes stand for than a product with the
+// restored matrix, and not equal to it.
 #include "nf4-codes.cuh"
 
 constexpr int kTogether = 32;
