@@ -39,24 +39,45 @@ export async function ktoBaseline(
   count: number,
   world?: World,
 ): Promise<KtoBaseline> {
-  const expected = new Map<JudgedRow, number>();
-  const ratios: number[] = [];
-  for (const batch of batches) {
-    torch.noGrad(() => {
-      using _ = torch.tensorScope();
-      const before = reference.logps(batch);
-      const others = batch.map(({ rejected }) => rejected);
-      const ratio = answerLogps(model, others).sub(before.rejected);
-      ratios.push(...ratio.toArray());
-      before.chosen.toArray().forEach((logp, i) => {
-        expected.set(batch[i]!, logp);
+  const parts: torch.Tensor[] = []; // [rows] each: log(policy / reference) of the mismatched answer, log reference of the own
+  try {
+    for (const batch of batches) {
+      const [ratios, own] = torch.noGrad(() =>
+        torch.tensorScope(() => {
+          const before = reference.logps(batch);
+          const others = batch.map(({ rejected }) => rejected);
+          return [answerLogps(model, others).sub(before.rejected), before.chosen.clone()];
+        }),
+      ) as [torch.Tensor, torch.Tensor];
+      parts.push(ratios, own);
+      await nextTurn(); // lets Ctrl+C through
+    }
+    const numbers = readTogether(parts);
+    const expected = new Map<JudgedRow, number>();
+    let here = 0;
+    batches.forEach((batch, b) => {
+      here = numbers[2 * b]!.reduce((sum, ratio) => sum + ratio, here);
+      batch.forEach((row, i) => {
+        expected.set(row, numbers[2 * b + 1]![i]!);
       });
     });
-    await nextTurn(); // lets Ctrl+C through
+    const [sum] = world?.sumNumbers([here]) ?? [here];
+    return { kl: Math.max(sum! / count, 0), expected };
+  } finally {
+    for (const part of parts) part.dispose();
   }
-  const here = ratios.reduce((sum, ratio) => sum + ratio, 0);
-  const [sum] = world?.sumNumbers([here]) ?? [here];
-  return { kl: Math.max(sum! / count, 0), expected };
+}
+
+/** The host waits for the device once, when all passes are on their way. */
+function readTogether(parts: readonly torch.Tensor[]): number[][] {
+  if (parts.length === 0) return [];
+  using _ = torch.tensorScope();
+  const all = torch.cat(parts).toArray();
+  let end = 0;
+  return parts.map(({ numel }) => {
+    end += numel;
+    return all.slice(end - numel, end);
+  });
 }
 
 /**
