@@ -97,3 +97,10 @@ export const savingKnobs = {
   saveEverySteps: knobs.saveEverySteps,
   keepCheckpoints: knobs.keepCheckpoints,
 };
+
+/** Of commands that write one file of lines instead of a run. */
+export const linesFile = knob(z.string().min(1), {
+  help: "JSONL file to write.",
+  group: "Model and data",
+  placeholder: "file",
+});

@@ -10,6 +10,7 @@ import { writeFileAtomic } from "../../run/atomic-write.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
 import { knob } from "../../settings/knob.js";
+import { linesFile } from "../../settings/knob-groups.js";
 import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
@@ -25,11 +26,7 @@ const settings = z.strictObject({
     group: "Model and data",
     placeholder: "file",
   }),
-  out: knob(z.string().min(1), {
-    help: "JSONL file to write.",
-    group: "Model and data",
-    placeholder: "file",
-  }),
+  out: linesFile,
   maxNewTokens: knobs.maxNewTokens,
   batchSize: knob(z.int().positive().default(32), {
     help: "Most texts written at the same time.",

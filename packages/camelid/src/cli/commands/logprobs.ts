@@ -9,7 +9,7 @@ import { writeFileAtomic } from "../../run/atomic-write.js";
 import { nextTurn } from "../../run/interrupt.js";
 import { checkOutputFile } from "../../run/output-file.js";
 import { Progress } from "../../run/progress.js";
-import { knob } from "../../settings/knob.js";
+import { linesFile } from "../../settings/knob-groups.js";
 import { knobs, quantizeKnobs } from "../../settings/knobs.js";
 import type { RecipeContext, RunOutcome } from "../../settings/recipe.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
@@ -19,11 +19,7 @@ import { recipeCommand } from "../recipe-command.js";
 const settings = z.strictObject({
   model: knobs.model,
   data: knobs.data,
-  out: knob(z.string().min(1), {
-    help: "JSONL file to write.",
-    group: "Model and data",
-    placeholder: "file",
-  }),
+  out: linesFile,
   onBad: knobs.onBad,
   maxSeqLen: knobs.maxSeqLen,
   microBatchSize: knobs.microBatchSize,
