@@ -215,6 +215,12 @@ describe("what is refused, with the reason", () => {
       400,
       /messages\.0\.content: expected text/,
     ],
+    [
+      "half of a surrogate pair",
+      { ...ask, messages: [{ role: "user", content: "\ud800" }] },
+      400,
+      /messages\.0\.content: .*not text/,
+    ],
     ["the best tokens without log-probabilities", { ...ask, top_logprobs: 2 }, 400, /needs logprobs: true/],
     ["penalties", { ...ask, frequency_penalty: 0.5 }, 400, /penalties are not supported/],
     ["a temperature below 0", { ...ask, temperature: -1 }, 400, /temperature/],

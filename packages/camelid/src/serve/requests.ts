@@ -3,16 +3,19 @@
  * for nothing; unknown ones are left alone, since clients send notes of their own.
  */
 import { z } from "zod";
+import { isText } from "../data/conversation.js";
 
-const text = z.union(
-  [
-    z.string(),
-    z
-      .array(z.object({ type: z.literal("text"), text: z.string() }))
-      .transform((parts) => parts.map((part) => part.text).join("")),
-  ],
-  "expected text, or a list of parts of type text",
-);
+const text = z
+  .union(
+    [
+      z.string(),
+      z
+        .array(z.object({ type: z.literal("text"), text: z.string() }))
+        .transform((parts) => parts.map((part) => part.text).join("")),
+    ],
+    "expected text, or a list of parts of type text",
+  )
+  .refine(isText, "holds half of a surrogate pair, which is not text");
 
 /** OpenAI's, but for `top_k`, which most servers of open models have. */
 const decoding = {
