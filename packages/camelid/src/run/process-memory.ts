@@ -2,9 +2,7 @@
 import { readFileSync } from "node:fs";
 
 export interface ProcessMemory {
-  /** Bytes in memory now: resident. */
-  residentBytes: number;
-  /** The most there have been. */
+  /** The most that have been in memory at a time: resident. */
   peakBytes: number;
   /** Of what is resident, pages of files: program, libraries, mapped weights. Linux only, else 0. */
   fileBytes: number;
@@ -17,11 +15,10 @@ export function readProcessMemory(): ProcessMemory {
     const bytes = (field: string): number =>
       Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024;
     return {
-      residentBytes: bytes("VmRSS"),
       peakBytes: bytes("VmHWM") || peakBytes,
       fileBytes: bytes("RssFile"),
     };
   } catch {
-    return { residentBytes: process.memoryUsage.rss(), peakBytes, fileBytes: 0 };
+    return { peakBytes, fileBytes: 0 };
   }
 }
