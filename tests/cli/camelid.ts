@@ -3,14 +3,12 @@ import { readFileSync } from "node:fs";
 import * as torch from "@camelid/torch";
 import { expect } from "vitest";
 import { command as doctor } from "../../packages/camelid/src/cli/commands/doctor.js";
-import {
-  type ExperimentSources,
-  command as experiment,
-} from "../../packages/camelid/src/cli/commands/experiment.js";
+import { command as experiment } from "../../packages/camelid/src/cli/commands/experiment.js";
 import { command as plan } from "../../packages/camelid/src/cli/commands/plan.js";
 import { type Verb, verbs } from "../../packages/camelid/src/cli/commands.js";
 import { recipeCommand } from "../../packages/camelid/src/cli/recipe-command.js";
 import { runCli } from "../../packages/camelid/src/cli/run-cli.js";
+import type { Recipe } from "../../packages/camelid/src/settings/recipe.js";
 import * as dpoRecipe from "../../recipes/dpo.js";
 import * as ktoRecipe from "../../recipes/kto.js";
 import * as rewardRecipe from "../../recipes/reward.js";
@@ -19,28 +17,27 @@ import type { Outcome } from "./built-camelid.js";
 
 export { builtCamelid, builtProgram, type Outcome } from "./built-camelid.js";
 
-const fromSources: ExperimentSources = {
-  recipe: async (name) => (name === "sft" ? sftRecipe : dpoRecipe),
-  folder: new URL("../../recipes/experiments/", import.meta.url),
+const recipes: Record<string, Recipe> = {
+  sft: sftRecipe,
+  dpo: dpoRecipe,
+  kto: ktoRecipe,
+  reward: rewardRecipe,
 };
+const recipeOf = async (name: string): Promise<Recipe> => recipes[name]!;
+const folder = new URL("../../recipes/experiments/", import.meta.url);
 
-/** Verbs of the build, but for the recipes: they are taken from the sources like everything else in this process. */
+/** Verbs of the build, but for what reads recipes: they are taken from the sources like everything else in this process. */
+const fromSources: Record<string, () => ReturnType<typeof recipeCommand>> = {
+  ...Object.fromEntries(
+    Object.entries(recipes).map(([name, recipe]) => [name, () => recipeCommand(name, recipe)]),
+  ),
+  doctor: () => doctor(() => recipeOf("sft")),
+  plan: () => plan(recipeOf),
+  experiment: () => experiment({ recipe: recipeOf, folder }),
+};
 const sources: readonly Verb[] = verbs.map((verb) => {
-  if (verb.name === "sft")
-    return { ...verb, load: async () => ({ command: () => recipeCommand("sft", sftRecipe) }) };
-  if (verb.name === "dpo")
-    return { ...verb, load: async () => ({ command: () => recipeCommand("dpo", dpoRecipe) }) };
-  if (verb.name === "kto")
-    return { ...verb, load: async () => ({ command: () => recipeCommand("kto", ktoRecipe) }) };
-  if (verb.name === "reward")
-    return { ...verb, load: async () => ({ command: () => recipeCommand("reward", rewardRecipe) }) };
-  if (verb.name === "doctor")
-    return { ...verb, load: async () => ({ command: () => doctor(async () => sftRecipe) }) };
-  if (verb.name === "plan")
-    return { ...verb, load: async () => ({ command: () => plan(fromSources.recipe) }) };
-  if (verb.name === "experiment")
-    return { ...verb, load: async () => ({ command: () => experiment(fromSources) }) };
-  return verb;
+  const command = fromSources[verb.name];
+  return command === undefined ? verb : { ...verb, load: async () => ({ command }) };
 });
 
 /** Runs `camelid ...` from the sources in this process, on one thread. */

@@ -81,7 +81,7 @@ test("biases stay as they are, and the model computes with restored weights", ()
   using dense = loadModel(whole);
   const parameters = dense.namedParameters();
   for (const linear of model.linears()) {
-    const x = torch.randn([3, linear.inFeatures]).to({ dtype: "bfloat16" });
+    const x = torch.randn([8, linear.inFeatures]).to({ dtype: "bfloat16" });
     const { weight } = linear as Nf4Linear;
     const bias = parameters.get(`${linear.name}.bias`);
     expect(bias !== undefined).toBe(/[qkv]_proj/.test(linear.name));
