@@ -6,6 +6,7 @@ import * as torch from "@camelid/torch";
 import {
   accumulateSft,
   adamw,
+  addLora,
   LossMeter,
   loadModel,
   loadTokenizer,
@@ -13,8 +14,10 @@ import {
   packRows,
   type RecipeContext,
   readTrainRows,
+  withoutAdapters,
 } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withDropout } from "../../packages/camelid/src/adapters/lora.js";
 import { saveModel } from "../../packages/camelid/src/model/save.js";
 import * as sft from "../../recipes/sft.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
@@ -70,6 +73,40 @@ test("a gradient that overflows although every output is finite is named by its 
     hidden.sum().mul(1e30).mul(1e30).backward();
   });
   expect(found).toMatch(/^the gradient of model\.norm\.weight \(.*\), with every output finite$/);
+});
+
+describe("with adapters on the model", () => {
+  const lora = { rank: 2, alpha: 4, dropout: 0.1, targetModules: ["q_proj", "v_proj", "up_proj"] };
+
+  test("a broken weight is named, and the adapters are as they were", async () => {
+    using model = planted(`${MIDDLE}.weight`, Number.NaN);
+    addLora(model, lora);
+    const before = [...model.linears()];
+    expect(await locate(model)).toBe(`the output of ${MIDDLE} (weight: 1 of 2048 values not finite)`);
+    expect([...model.linears()]).toEqual(before);
+  });
+
+  test("the passes that are done again go through the adapters as the step did: on, off, with dropout", () => {
+    using model = loadModel(tiny.model);
+    const adapter = addLora(model, lora);
+    const seen: unknown[] = [];
+    locateNaN(model, () => {
+      withDropout(model, () => seen.push(adapter.drops));
+      withoutAdapters(model, () => seen.push(adapter.enabled));
+    });
+    expect(seen).toEqual([true, false]);
+  });
+
+  test("a gradient that is not finite is named by the adapter's matrix", () => {
+    using model = loadModel(tiny.model);
+    addLora(model, lora);
+    const found = locateNaN(model, () => {
+      using _ = torch.tensorScope();
+      const hidden = model.hiddenStates(packRows([Int32Array.of(1, 5, 6, 7)], "cpu"));
+      hidden.sum().mul(1e30).mul(1e30).backward();
+    });
+    expect(found).toMatch(/^the gradient of .*up_proj\.lora_[AB]\.weight \(.*\), with every output finite$/);
+  });
 });
 
 test("nothing is found where nothing is wrong, and the model is as it was", async () => {

@@ -1,6 +1,7 @@
 /** Where the first NaN or infinity of a step comes from. */
 import type { Tensor } from "@camelid/torch";
 import * as torch from "@camelid/torch";
+import { adaptersOf } from "../adapters/lora.js";
 import type { LanguageModel } from "../model/language-model.js";
 import type { Linear } from "../nn/linear.js";
 
@@ -15,7 +16,8 @@ export function locateNaN(model: LanguageModel, pass: () => void): string | unde
   const weights = model.namedParameters();
   const finding = watchForward(model, weights, pass);
   if (finding !== undefined) return finding;
-  const named = [...weights].reverse().map(([name, { grad }]) => ({ name, grad }));
+  const adapters = adaptersOf(model).flatMap((adapter) => [...adapter.namedParameters()]);
+  const named = [...weights, ...adapters].reverse().map(([name, { grad }]) => ({ name, grad }));
   const broken = named.find(({ grad }) => grad !== undefined && notFinite(grad) > 0);
   return broken && `the gradient of ${broken.name} (${countText(broken.grad!)}), with every output finite`;
 }
@@ -35,16 +37,20 @@ function watchForward(
     return weight !== undefined && notFinite(weight) > 0 ? `${words} (weight: ${countText(weight)})` : words;
   };
   const originals = [...model.linears()];
-  const watched = (original: Linear): Linear => ({
-    ...original,
-    forward(x) {
-      look(x, () => `what goes into ${original.name}, after ${last}`);
-      const y = original.forward(x);
-      look(y, () => withWeight(original.name, `the output of ${original.name}`));
-      last = original.name;
-      return y;
-    },
-  });
+  const forward = (original: Linear, x: Tensor): Tensor => {
+    look(x, () => `what goes into ${original.name}, after ${last}`);
+    const y = original.forward(x);
+    look(y, () => withWeight(original.name, `the output of ${original.name}`));
+    last = original.name;
+    return y;
+  };
+  // What it was in all else, so that a pass still finds its adapters, switches them off, and lets them drop.
+  const watched = (original: Linear): Linear =>
+    Object.create(original, {
+      forward: { value: (x: Tensor) => forward(original, x) },
+      forwardTogether: { value: undefined },
+      namedParameters: { value: () => original.namedParameters() },
+    });
   try {
     for (const { name } of originals) model.replaceLinear(name, watched);
     pass();
