@@ -44,7 +44,9 @@ test("--json has what the text is made of", async () => {
   const { plan: made } = JSON.parse(out);
   expect(made).toMatchObject({ devices: 16, topology: { devicesPerNode: 8, networkBytes: 10e9 } });
   const { weights, optimizer, activations, gradients, peak } = made.memory;
-  expect(peak).toBe(weights + optimizer + activations + gradients);
+  // Gradients come as activations go, so that the most of both is never there at once.
+  expect(peak).toBeLessThan(weights + optimizer + activations + gradients);
+  expect(peak).toBeGreaterThan(weights + optimizer + Math.max(activations, gradients));
   const { compute, update, exposed, total } = made.step;
   expect(total).toBeCloseTo(compute + update + exposed, 12);
 });

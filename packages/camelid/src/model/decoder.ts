@@ -91,7 +91,7 @@ export class Decoder implements LanguageModel {
         return attended.add(this.#normed(mlp, mlpOutput));
       };
       x = this.#shards?.enter(layer.index, x) ?? x;
-      x = this.activationCheckpointing ? recompute(block, x, stash) : block(x);
+      x = this.activationCheckpointing ? recompute(block, x, stash) : torch.tensorScope(() => block(x));
       x = this.#shards?.leave(layer.index, x) ?? x;
     }
     return this.#normed(x, this.#norm);

@@ -1,47 +1,84 @@
 /** What a rank holds of gradients while a backward pass makes them and messages take them away. */
+import { EMBEDDING, FINAL_NORM, HEAD } from "../model/layer-layout.js";
 import { type Bucket, bucketsOf, flatBytes } from "../parallel/buckets.js";
 import { UNDER_WAY } from "../parallel/gradient-sum.js";
 import type { Shard } from "../train/optim/distributed-adamw.js";
 import type { PlannedParameter, WeightBlocks } from "./parameters.js";
 
+export interface BackwardPoint {
+  /** Bytes of gradients, and of messages made of them. */
+  held: number;
+  /** Share of the layers that the pass has left: what they computed is gone. */
+  done: number;
+}
+
 /**
- * The most bytes of gradients, and of messages made of them, in the last backward pass of a step.
+ * The points of the last backward pass of a step: each parameter from the last to the first, when its gradient has come.
  * @param sending the rank whose memory it is, and who owns what; undefined on one device, where nothing is sent
  * @param earlier backward passes of the step before it
  */
-export function mostHeld(
+export function backwardPoints(
   parameters: readonly PlannedParameter[],
   shard: Shard,
   sending: { rank: number; owners: ReadonlyMap<PlannedParameter, number> } | undefined,
   earlier: number,
-): number {
+): BackwardPoint[] {
   const backwards = [...parameters].reverse();
   // Gradients that are not sent after each pass are added to where they lie.
   const addsUp = earlier > 0 && !(sending !== undefined && shard === "gradients");
-  if (sending === undefined) return bytesOf(backwards);
-  const messages = new Messages(backwards, shard, sending, earlier);
-  let held = addsUp ? bytesOf(backwards) : messages.left();
-  let most = held;
+  const messages = sending && new Messages(backwards, shard, sending, earlier);
+  // The gradient of an embedding that is the head as well comes twice, first from the head.
+  const tied = backwards.find(({ name }) => name === HEAD)
+    ? undefined
+    : backwards.find(({ name }) => name === EMBEDDING);
+  let held = addsUp ? bytesOf(backwards) : (messages?.left() ?? 0) + (tied?.sizeBytes ?? 0);
+  const doneAt = layersDone(parameters);
+  const points = [{ held, done: 0 }];
   for (const parameter of backwards) {
-    if (!addsUp) held += parameter.sizeBytes;
-    most = Math.max(most, held);
-    for (const change of messages.after(parameter)) {
+    const done = doneAt(parameter);
+    if (!addsUp && parameter !== tied) held += parameter.sizeBytes;
+    points.push({ held, done });
+    for (const change of messages?.after(parameter) ?? []) {
       held += change;
-      most = Math.max(most, held);
+      points.push({ held, done });
     }
   }
-  return most;
+  return points;
 }
 
 /**
  * With weights in parts: a rank's own stay, those of weights that every rank has wait for the step's end, and of two blocks they are
  * made or travel.
  * @param own share of all weights that is the rank's
+ * @param earlier backward passes of the step before it
  */
-export function mostHeldInParts({ blocks, whole }: WeightBlocks, own: number): number {
-  return (
-    bytesOf(whole) + own * bytesOf(blocks.flat()) + Math.min(2, blocks.length) * bytesOf(blocks[0] ?? [])
-  );
+export function backwardPointsInParts(
+  { blocks, whole }: WeightBlocks,
+  own: number,
+  earlier: number,
+): BackwardPoint[] {
+  const twoBlocks = Math.min(2, blocks.length) * bytesOf(blocks[0] ?? []);
+  const all = bytesOf(whole) + own * bytesOf(blocks.flat()) + twoBlocks;
+  const head = whole.find(({ name }) => name === HEAD) ?? whole.find(({ name }) => name === EMBEDDING);
+  const first = earlier > 0 ? all : (head?.sizeBytes ?? 0) + twoBlocks;
+  return [
+    { held: first, done: 0 },
+    { held: all, done: 1 },
+  ];
+}
+
+/** @returns for a parameter the share of the layers above its own; norms come in between, and are too small to matter */
+function layersDone(parameters: readonly PlannedParameter[]): (parameter: PlannedParameter) => number {
+  const layerOf = ({ name }: PlannedParameter): number | undefined => {
+    const [, layer] = /\.layers\.(\d+)\..*_proj\./.exec(name) ?? [];
+    return layer === undefined ? undefined : Number(layer);
+  };
+  const layers = 1 + parameters.reduce((most, parameter) => Math.max(most, layerOf(parameter) ?? 0), 0);
+  return (parameter) => {
+    const layer = layerOf(parameter);
+    if (layer !== undefined) return (layers - 1 - layer) / layers;
+    return parameter.name === HEAD || parameter.name === FINAL_NORM ? 0 : (layers - 1) / layers;
+  };
 }
 
 /** The buckets of `GradientSum` on their way. */

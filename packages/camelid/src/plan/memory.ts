@@ -4,7 +4,7 @@ import { bucketsOf, flatBytes, ownersOf } from "../parallel/buckets.js";
 import { UNDER_WAY } from "../parallel/gradient-sum.js";
 import type { Shard } from "../train/optim/distributed-adamw.js";
 import type { Trained } from "./exchange.js";
-import { mostHeld, mostHeldInParts } from "./held-gradients.js";
+import { type BackwardPoint, backwardPoints, backwardPointsInParts } from "./held-gradients.js";
 import { at, type MeasuredPass, type MeasuredUpdate } from "./measure.js";
 import type { PlannedParameter } from "./parameters.js";
 import { countAdapters, countParameters } from "./shapes.js";
@@ -50,9 +50,13 @@ export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUp
   const counts = countParameters(run.config);
   // A projection in NF4 is unpacked while it is used.
   const unpacked = run.quantize === null ? 0 : counts.largestProjection * size;
-  // What a pass computes stays until its scope ends: gradients come beside it.
-  const activations = at(pass.bytes, run.config.numHiddenLayers, run.fullestBatch) + unpacked;
-  const gradients = gradientBytes(run, share);
+  const ofLayers = (layers: number): number => at(pass.bytes, layers, run.fullestBatch) + unpacked;
+  const activations = ofLayers(run.config.numHiddenLayers);
+  const falling = activations - ofLayers(1);
+  const points = backwardPass(run, share);
+  const gradients = Math.max(...points.map(({ held }) => held));
+  // Gradients come as what the layers computed goes.
+  const inPass = Math.max(...points.map(({ held, done }) => held + activations - done * falling));
   const update = share.own * step.extraBytes;
   const kept = run.shard === "none" ? share.trained : share.own;
   const inUpdate = run.optimizerInBackward ? 0 : Math.max(kept * size + update, messageBytes(run, share));
@@ -62,7 +66,7 @@ export function planMemory(run: PlannedRun, pass: MeasuredPass, step: MeasuredUp
     optimizer,
     activations,
     update,
-    peak: weights + optimizer + Math.max(activations + gradients, inUpdate),
+    peak: weights + optimizer + Math.max(inPass, inUpdate),
   };
 }
 
@@ -114,17 +118,18 @@ const isInParts = ({ shard, ranks }: PlannedRun): boolean => shard === "paramete
 const bytesOf = (some: readonly PlannedParameter[]): number =>
   some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
-/** The most that gradients, and messages made of them, take in one of a step's backward passes. */
-function gradientBytes(run: PlannedRun, share: Share): number {
+/** What gradients, and messages made of them, take in the last of a step's backward passes. */
+function backwardPass(run: PlannedRun, share: Share): BackwardPoint[] {
   const { parameters, weights, isLora, shard, ranks, rankBatches, optimizerInBackward } = run;
   const counts = countParameters(run.config);
   // Used and freed as they come; the head's is the largest.
-  if (optimizerInBackward)
-    return isLora ? 0 : (counts.total - counts.projections) * (run.precision === "fp32" ? 2 : 1);
+  const head = (counts.total - counts.projections) * (run.precision === "fp32" ? 2 : 1);
+  if (optimizerInBackward) return [{ held: isLora ? 0 : head, done: 0 }];
   const earlier = Math.max(0, Math.round(rankBatches) - 1);
-  if (!isInParts(run)) return mostHeld(parameters, shard, ranks > 1 ? share : undefined, earlier);
+  if (!isInParts(run)) return backwardPoints(parameters, shard, ranks > 1 ? share : undefined, earlier);
   // Adapters' gradients wait for the step's end where the weights below them are in parts.
-  return isLora ? bytesOf(parameters) : mostHeldInParts(weights, share.own / share.trained);
+  if (isLora) return [{ held: bytesOf(parameters), done: 0 }];
+  return backwardPointsInParts(weights, share.own / share.trained, earlier);
 }
 
 /** Updated parameters under way to the other ranks; one that is a bucket of its own travels in its own memory. */
