@@ -9,6 +9,7 @@ import {
   type Look,
   LossMeter,
   learningRateSchedule,
+  loadModel,
   loadTokenizer,
   modelToTrain,
   openTraining,
@@ -132,6 +133,28 @@ test("a loop left early is an interrupted run without a result", async () => {
 
 test.each([
   [
+    "a step whose passes come in two parts",
+    /one `accumulate`, which takes all/,
+    async ({ accumulate }: Parts) => {
+      await accumulate();
+      await accumulate();
+    },
+  ],
+  [
+    "an update before any pass",
+    /`update` comes once, after `accumulate`/,
+    async ({ step }: Parts) => void step.update(),
+  ],
+  [
+    "a step that is updated twice",
+    /`update` comes once, after `accumulate`/,
+    async ({ accumulate, step }: Parts) => {
+      await accumulate();
+      step.update();
+      step.update();
+    },
+  ],
+  [
     "a step that is not updated",
     /`log` comes after `update`/,
     async ({ accumulate, log }: Parts) => {
@@ -165,4 +188,28 @@ test("an error in the middle of a step leaves no tensor behind", async () => {
   await expect(failing).rejects.toThrow("own mistake");
   const after = torch.memoryStats();
   expect([after.liveTensors, after.liveBytes]).toEqual([before.liveTensors, before.liveBytes]);
+});
+
+test("weights that are to be in parts and lie whole on every rank are refused, and nothing is written", async () => {
+  const out = join(mkdtempSync(join(root, "whole-")), "run");
+  const settings = sftSettings.parse({ model: tiny.model, data: tiny.data, out, shard: "parameters" });
+  const { signal } = new AbortController();
+  const context = { recipe: "own", origins: {}, output: "silent" as const, resume: false, signal };
+  const alone = await prepareTraining(settings, context);
+  const tokenizer = await loadTokenizer(tiny.model);
+  const data = await readTrainRows(settings.data, tokenizer, settings);
+  const plan = planSteps(data.rows.length, settings);
+  using model = loadModel(tiny.model, { trainable: true }); // not in parts
+  const trained = trainedWeights(model, null, alone.start);
+  using optimizer = adamwToTrain(alone, trained.parameters);
+  const parts = {
+    ...{ model, trained, optimizer, tokenizer, data, plan, checks: [], opening: "own" },
+    learningRate: learningRateSchedule({ ...settings, ...plan }),
+  };
+  const setup = { ...alone, world: { ...alone.world, group: {} as torch.ProcessGroup } }; // as a rank of several has one
+  expect(() => openTraining(setup, parts)).toThrow(
+    expect.objectContaining({ code: "ERR_NOT_IN_PARTS", fix: expect.stringContaining("modelToTrain") }),
+  );
+  expect(existsSync(out)).toBe(false);
+  openTraining(alone, parts)[Symbol.dispose](); // one process has everything whatever shard says
 });

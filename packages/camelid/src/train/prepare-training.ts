@@ -2,7 +2,7 @@
 import type { Tensor } from "@camelid/torch";
 import { isAdapterFolder, readAdapterConfig } from "../adapters/adapter-file.js";
 import { checkLora, type LoraSettings } from "../adapters/lora.js";
-import { ModelError } from "../errors.js";
+import { ModelError, SettingsError } from "../errors.js";
 import { checkVocabulary } from "../model/check-vocabulary.js";
 import { readConfig } from "../model/config.js";
 import type { LanguageModel } from "../model/language-model.js";
@@ -123,6 +123,22 @@ function readied<Model extends Disposable>(
     model[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * A recipe that loads its model by other means has all of it on every rank, and would run so without a word.
+ * @throws {SettingsError} `ERR_NOT_IN_PARTS`
+ */
+export function checkInParts(
+  { settings, world }: { settings: { shard: Shard }; world: Pick<World, "group"> },
+  model: LanguageModel,
+): void {
+  if (settings.shard !== "parameters" || world.group === undefined) return;
+  if ([...model.namedParameters().values()].some((weight) => shardedBlocksOf(weight) !== undefined)) return;
+  throw new SettingsError("ERR_NOT_IN_PARTS", "shard is parameters, and every rank has the whole model.", {
+    where: "shard, the recipe's loading of its model",
+    fix: "load it with `modelToTrain` or `rewardModelToTrain`, or give `loadModel` the world as `shardOver`; or use shard gradients.",
+  });
 }
 
 /**

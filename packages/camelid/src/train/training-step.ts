@@ -53,7 +53,7 @@ export class TrainingStep implements Disposable {
   readonly learningRate: number;
   readonly #of: StepSurroundings;
   readonly #started = performance.now();
-  #passes: () => void = () => {};
+  #passes: (() => void) | undefined;
   #gradNorm: Tensor | undefined;
   #tokens: number | undefined;
 
@@ -83,8 +83,11 @@ export class TrainingStep implements Disposable {
   /**
    * A forward and backward pass for each of this rank's micro-batches: gradients add up.
    * @param pass called again for every batch when a number breaks, to find the layer where it did
+   * @throws {InternalError} when called twice: ranks learn at its beginning after how many passes their gradients are whole
    */
   async accumulate<Batch>(batches: readonly Batch[], pass: (batch: Batch) => void): Promise<void> {
+    if (this.#passes !== undefined)
+      throw outOfOrder("a step has one `accumulate`, which takes all its batches");
     const { settings, world, optimizer, rounding } = this.#of;
     rounding?.remember();
     seedDropout(this.number, settings, world);
@@ -101,6 +104,8 @@ export class TrainingStep implements Disposable {
 
   /** Clips the gradients of all ranks together, updates the weights, and clears the gradients. */
   update(): void {
+    if (this.#passes === undefined || this.#gradNorm !== undefined)
+      throw outOfOrder("`update` comes once, after `accumulate`");
     const { settings, optimizer } = this.#of;
     this.#gradNorm = optimizer.update(this.learningRate, settings.maxGradNorm);
   }
@@ -117,7 +122,7 @@ export class TrainingStep implements Disposable {
       const gradNorm = this.#gradNorm?.item();
       if (gradNorm === undefined) throw outOfOrder("`log` comes after `update`");
       stopOnNaN(step, { loss, trainedTokens, sources: sources ?? {} }, gradNorm, rows, () =>
-        locateNaN(model, this.#passes),
+        locateNaN(model, this.#passes!),
       );
       lineage.append(
         step,

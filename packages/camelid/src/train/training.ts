@@ -34,7 +34,7 @@ import { MemoryAccount } from "./memory-account.js";
 import type { Adamw } from "./optim/adamw.js";
 import type { Schedule } from "./optim/schedules.js";
 import { announceChecks } from "./preflight/preflight.js";
-import type { TrainingSetup } from "./prepare-training.js";
+import { checkInParts, type TrainingSetup } from "./prepare-training.js";
 import { stepProfiler } from "./profile-step.js";
 import { announceStart } from "./start.js";
 import { describePlan, type StepPlan } from "./step-plan.js";
@@ -66,12 +66,13 @@ const NOBODY: StepWatcher = { observe: async () => {}, finish: async () => {}, c
 /**
  * Opens the run folder, tells what is going to happen, and gives the object that the recipe's loop goes through. Call it when all
  * input has been checked and loaded: what fails earlier then leaves no trace.
- * @throws {TrainingError} ERR_DISK_SPACE, and what `openRun` throws
+ * @throws {TrainingError} ERR_DISK_SPACE; what `checkInParts` and `openRun` throw
  */
 export function openTraining(setup: TrainingSetup, parts: TrainingParts): Training {
   const { settings, context, machine, start } = setup;
   const { totalSteps } = parts.plan;
   const { environment } = machine;
+  checkInParts(setup, parts.model);
   const weights = [...parts.trained.parameters.values()];
   const resultBytes = weights.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (setup.world.isMain) requireDiskSpace(settings.out, resultBytes);
