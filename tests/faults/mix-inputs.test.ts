@@ -1,6 +1,7 @@
 /** What people's files do wrong: said with file and line, or skipped, counted and listed. Never lost. */
 import {
   createWriteStream,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -127,9 +128,20 @@ test("a truncated Parquet, array or workbook is told by name", async () => {
 });
 
 test("empty files, missing files and folders are told apart", async () => {
-  const { source } = await run(file("empty.jsonl", ""), "stop", { format: "messages" });
-  expect(source).toMatchObject({ read: 0, written: 0 });
+  expect(await failure(file("empty.jsonl", ""), { format: "messages" })).toMatchObject({
+    ...{ code: "ERR_NO_ROWS", exitCode: 2, where: "rows read: 0" },
+    fix: expect.stringContaining("empty"),
+  });
   expect((await failure("nowhere.jsonl")).code).toBe("ERR_DATA_FILE_MISSING");
+});
+
+test("a mixture of which nothing is left says where its rows went, and writes nothing", async () => {
+  const name = file("all-bad.jsonl", "not json\n{}\n");
+  const error: CamelidError = await run(name, "skip", { format: "messages" }).catch(
+    (error: CamelidError) => error as never,
+  );
+  expect(error).toMatchObject({ code: "ERR_NO_ROWS", where: expect.stringMatching(/read: 2; .* 2 bad$/) });
+  expect(existsSync(join(folder, `out-${runs - 1}`, "train.jsonl"))).toBe(false);
 });
 
 test("two rows with one id are both kept: ids are not keys", async () => {

@@ -9,14 +9,14 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { SettingsError } from "../../errors.js";
+import { DataError, SettingsError } from "../../errors.js";
 import { checkOutputFolder } from "../../run/run-directory.js";
 import { loadTokenizer } from "../../tokenizer/tokenizer.js";
 import type { Mixture } from "../mixture.js";
 import { PythonRandom } from "../python-random.js";
 import { sourceNamed } from "../sources/registry.js";
 import { randomStreams } from "./draw-rows.js";
-import { addCounts, assertBalanced } from "./ledger.js";
+import { addCounts, assertBalanced, type SourceCounts } from "./ledger.js";
 import {
   type Manifest,
   type ReleasedCount,
@@ -62,7 +62,7 @@ export interface MixProgress {
 
 /**
  * Builds the mixture into `options.out`; the folder gets its files only when all of them are complete.
- * @throws {SettingsError | DataError} for settings that cannot be honoured, and for a bad row unless `onBad` is `skip`
+ * @throws {SettingsError | DataError} for settings that cannot be honoured, for a bad row unless `onBad` is `skip`, and when no row is left
  */
 export async function mix(mixture: Mixture, options: MixOptions): Promise<Manifest> {
   const started = Date.now();
@@ -102,6 +102,7 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
     const nearDedup = await sink.settle(runs.map((run) => run.state));
     if (sink.holdsBack) for (const run of runs) await upsample(run, sink, pool, options);
     for (const { state } of runs) assertBalanced(state.name, state.counts);
+    checkNotEmpty(addCounts(runs.map(({ state }) => state.counts)));
 
     await pool.close(); // threads give their memory back before the database takes its share
     const files = sink.close();
@@ -152,6 +153,28 @@ export async function mix(mixture: Mixture, options: MixOptions): Promise<Manife
     rmSync(work, { recursive: true, force: true });
   }
 }
+
+/** What becomes of rows and records that are not written. */
+const FATES = [
+  ...(["bad", "notSampled", "rejected", "filtered", "deduplicated"] as const),
+  ...(["nearDuplicates", "contaminated", "overQuota", "heldOut"] as const),
+];
+
+/** @throws {DataError} `ERR_NO_ROWS`: a mixture of nothing is nobody's wish */
+function checkNotEmpty(totals: SourceCounts): void {
+  if (totals.written > 0) return;
+  const lost = FATES.filter((fate) => totals[fate] > 0).map((fate) => `${totals[fate]} ${inWords(fate)}`);
+  throw new DataError("ERR_NO_ROWS", "the mixture would have no rows.", {
+    where: `rows read: ${totals.read}${lost.length === 0 ? "" : `; of them and their records ${lost.join(", ")}`}`,
+    fix:
+      totals.read === 0
+        ? "the files of the sources are empty: name others."
+        : "look at the quotas, filters and held-out share of the mixture, or leave --on-bad skip out to see the first bad row.",
+  });
+}
+
+/** `notSampled` -> `not sampled` */
+const inWords = (name: string): string => name.replace(/[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`);
 
 /** Found out before a gigabyte is read, not after. */
 function checkTokenizer(mixture: Mixture, { tokenizer }: MixOptions): void {
