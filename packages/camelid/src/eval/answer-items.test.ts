@@ -73,12 +73,12 @@ const items: TaskItem[] = [{ id: "a" }, { id: "b" }];
 async function run(
   model: Backend,
   judge: Backend,
-  options: { profile?: Profile; signal?: AbortSignal; seed?: number } = {},
+  options: { profile?: Profile; signal?: AbortSignal; seed?: number; items?: readonly TaskItem[] } = {},
 ) {
   using modelStore = new AnswerStore(join(folder, "model.jsonl"));
   using judgeStore = new AnswerStore(join(folder, "judge.jsonl"));
   const context = taskContext(conversation, folder, options);
-  const states = await answerItems(conversation, items, context, {
+  const states = await answerItems(conversation, options.items ?? items, context, {
     seed: options.seed ?? 42,
     answerer: async (role) =>
       role === "judge" ? { backend: judge, store: judgeStore } : { backend: model, store: modelStore },
@@ -158,6 +158,21 @@ test("an item that nobody would answer has no verdict, and is asked again next t
   const mended = echo("judge");
   await run(echo("model").backend, mended.backend);
   expect(mended.asked).toHaveLength(1);
+});
+
+test("an answerer that refuses everything from the start ends it with the cause; one that has answered before goes on", async () => {
+  const many = Array.from({ length: 40 }, (_, i): TaskItem => ({ id: String(i) }));
+  const refusing = () =>
+    echo("model", (): Outcome => ({ refused: { reason: "failed", message: "400 unknown field: seed" } }));
+  const one = refusing();
+  await expect(run(one.backend, echo("judge").backend, { items: many })).rejects.toMatchObject({
+    ...{ code: "ERR_ENDPOINT", where: expect.stringContaining("400 unknown field: seed") },
+  });
+  expect(one.asked).toHaveLength(10);
+  await run(echo("model").backend, echo("judge").backend, { items: many.slice(0, 1) });
+  const later = refusing();
+  await run(later.backend, echo("judge").backend, { items: many });
+  expect(later.asked).toHaveLength(39);
 });
 
 test("a prompt that does not fit is skipped by the standard; the paper takes it as an empty answer", async () => {

@@ -1,5 +1,6 @@
 /** Asks everything about every item, round by round, until nothing is left to ask. */
 import { createHash } from "node:crypto";
+import { HubError } from "../errors.js";
 import type { AnswerStore } from "./answer-store.js";
 import type { Asked, Backend, Outcome, Refusal } from "./backend.js";
 import { keyOf } from "./canonical.js";
@@ -126,9 +127,15 @@ async function askRole<Item extends TaskItem>(
     pending.map(({ asked }) => asked),
   );
   const waiting = new Map<string, Pending<Item>[]>();
+  let failures = 0;
   const settle = ({ state, slot, asked }: Pending<Item>, outcome: Outcome) => {
     if ("answer" in outcome) state.answers[slot] = outcome.answer;
-    else refuse(state, slot, asked.request, outcome.refused, context);
+    else {
+      const { reason, message } = outcome.refused;
+      if (store.isEmpty && reason === "failed" && ++failures >= FAILURES_AT_FIRST)
+        throw nothingAnswered(backend.name, failures, message);
+      refuse(state, slot, asked.request, outcome.refused, context);
+    }
     onAnswered();
   };
   for (const [i, one] of pending.entries()) {
@@ -150,6 +157,16 @@ async function askRole<Item extends TaskItem>(
     },
     context.signal,
   );
+}
+
+/** So many failures before any answer are no items' own: a field that the endpoint does not know, a model that it does not have. */
+const FAILURES_AT_FIRST = 10;
+
+function nothingAnswered(name: string, failures: number, message: string): HubError {
+  return new HubError("ERR_ENDPOINT", `nothing was answered: the first ${failures} requests failed.`, {
+    where: `${name}; the last of them: ${message}`,
+    fix: "ask it one such question by hand; address, model name, kind of API and decoding settings are what usually differs.",
+  });
 }
 
 /** Keys are kept from one store to the next by what was asked; the answerer's identity is part of them. */

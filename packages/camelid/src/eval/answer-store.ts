@@ -29,6 +29,10 @@ export class AnswerStore implements Disposable {
     this.damagedLines = damaged;
   }
 
+  get isEmpty(): boolean {
+    return this.#answers.size === 0;
+  }
+
   get(key: string): Answer | undefined {
     return this.#answers.get(key);
   }
