@@ -37,8 +37,9 @@ async function run(
 async function failure(
   files: string,
   source: Partial<MixtureInput["sources"][number]> = {},
+  onBad: "stop" | "skip" = "stop",
 ): Promise<CamelidError> {
-  return await run(files, "stop", source).then(
+  return await run(files, onBad, source).then(
     () => expect.unreachable(`${files} was read`),
     (error: CamelidError) => error,
   );
@@ -137,9 +138,7 @@ test("empty files, missing files and folders are told apart", async () => {
 
 test("a mixture of which nothing is left says where its rows went, and writes nothing", async () => {
   const name = file("all-bad.jsonl", "not json\n{}\n");
-  const error: CamelidError = await run(name, "skip", { format: "messages" }).catch(
-    (error: CamelidError) => error as never,
-  );
+  const error = await failure(name, { format: "messages" }, "skip");
   expect(error).toMatchObject({ code: "ERR_NO_ROWS", where: expect.stringMatching(/read: 2; .* 2 bad$/) });
   expect(existsSync(join(folder, `out-${runs - 1}`, "train.jsonl"))).toBe(false);
 });
