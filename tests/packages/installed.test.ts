@@ -1,6 +1,15 @@
 /** What `npm pack` makes, unpacked in an empty project as `npm install` would: types, library, command line. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -91,6 +100,19 @@ test("a program in TypeScript compiles against the packed types and runs", async
     ...["--strict", "--exactOptionalPropertyTypes", "--types", "node", "program.ts", "mine.ts"],
   );
   expect(run(process.execPath, "program.js", model).trim()).toBe("true function true");
+});
+
+test("a copied recipe, changed, runs with its own presets beside it", async () => {
+  const bin = join(modules, "camelid", "dist", "cli", "main.js");
+  const { model, data } = await writeTinyModel(join(project, "to-train"), { rows: 8 });
+  run(process.execPath, bin, "copy", "sft", "own/mine.ts");
+  const mine = join(project, "own", "mine.ts");
+  writeFileSync(mine, readFileSync(mine, "utf8").replace("loss: loss.toFixed(3)", 'own: "mine"'));
+  expect(run(process.execPath, bin, "run", mine, "--help")).toMatch(/^Usage: mine .*tulu2-7b/s);
+  const places = ["--model", model, "--data", data, "--out", "out", "--threads", "1"];
+  const steps = ["--micro-batch-size", "2", "--max-steps", "2", "--set", "preflight=false"];
+  run(process.execPath, bin, "run", mine, ...places, ...steps);
+  expect(existsSync(join(project, "out", "final", "model.safetensors"))).toBe(true);
 });
 
 test("nothing but what users need is packed", () => {

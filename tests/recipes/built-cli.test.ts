@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,17 +46,29 @@ describe.skipIf(!existsSync(main))("the built command", () => {
   });
 
   const readsTypeScript = Number(process.versions.node.split(".")[0]) >= 22;
-  test.skipIf(readsTypeScript)("says how to run a TypeScript recipe where Node.js cannot", async () => {
-    const { code, err } = await camelid("run", fileURLToPath(new URL("./fixtures/tiny.ts", import.meta.url)));
-    expect(code).toBe(2);
-    expect(err).toContain("SettingsError [ERR_RECIPE_FILE]");
-    expect(err).toMatch(/npx esbuild \S+tiny\.ts --bundle/);
+  const source = fileURLToPath(new URL("./fixtures/tiny.ts", import.meta.url));
+  test.skipIf(readsTypeScript)(
+    "says how to run TypeScript where neither Node.js nor its project can",
+    async () => {
+      const alone = join(mkdtempSync(join(tmpdir(), "camelid-alone-")), "tiny.ts");
+      copyFileSync(source, alone);
+      const { code, err } = await camelid("run", alone);
+      expect(code).toBe(2);
+      expect(err).toContain("SettingsError [ERR_RECIPE_FILE]");
+      expect(err).toMatch(/npm install --save-dev typescript.*npx esbuild \S+tiny\.ts --bundle/s);
+    },
+  );
+
+  test("runs TypeScript with the compiler of its project", async () => {
+    const { code, out } = await camelid("run", source, "--help");
+    expect(code).toBe(0);
+    expect(out).toMatch(/^Usage: tiny /);
   });
 
   test("copies the source of sft as it stands in recipes/", async () => {
     const file = join(mkdtempSync(join(tmpdir(), "camelid-copy-")), "mine.ts");
     expect((await camelid("copy", "sft", file)).code).toBe(0);
-    const source = fileURLToPath(new URL("../../recipes/sft.ts", import.meta.url));
-    expect(readFileSync(file, "utf8")).toBe(readFileSync(source, "utf8"));
+    const original = fileURLToPath(new URL("../../recipes/sft.ts", import.meta.url));
+    expect(readFileSync(file, "utf8")).toBe(readFileSync(original, "utf8"));
   });
 });

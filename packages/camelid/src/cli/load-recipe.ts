@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { z } from "zod";
 import { InternalError, SettingsError } from "../errors.js";
 import type { Recipe } from "../settings/recipe.js";
+import { readTypeScript } from "./typescript-files.js";
 
 /** Where the build puts the recipes: beside this package's own modules. */
 export const builtRecipes = new URL("../recipes/", import.meta.url);
@@ -29,18 +30,19 @@ export async function loadRecipeFile(file: string): Promise<Recipe> {
       fix: "make one with `camelid copy sft ./mine.ts`.",
     });
   }
+  if (extname(path) === ".ts") readTypeScript(path);
   try {
     return checkRecipe(await import(pathToFileURL(path).href), path);
   } catch (cause) {
     const { code, name } = cause as NodeJS.ErrnoException;
-    // Node 20 does not know .ts files; 22 reads their types but not `using`.
+    // Without a compiler Node 20 does not know .ts files; 22 reads their types but not `using`.
     if (code === "ERR_UNKNOWN_FILE_EXTENSION" || (name === "SyntaxError" && extname(path) === ".ts")) {
       throw new SettingsError(
         "ERR_RECIPE_FILE",
         `Node.js ${process.versions.node} cannot run this TypeScript file as it is.`,
         {
           where: path,
-          fix: `turn it into JavaScript and run that, or use Node.js 24:\n         npx esbuild ${file} --bundle --packages=external --platform=node --target=node20 \\\n         --format=esm --outfile=${file.replace(/\.ts$/, ".js")}`,
+          fix: `\`npm install --save-dev typescript\` in its project, or use Node.js 24, or turn it into JavaScript and run that:\n         npx esbuild ${file} --bundle --packages=external --platform=node --target=node20 \\\n         --format=esm --outfile=${file.replace(/\.ts$/, ".js")}`,
           cause,
         },
       );

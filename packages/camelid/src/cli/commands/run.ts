@@ -8,7 +8,7 @@ export function command(): Command {
   return new Command("run")
     .description("Runs a recipe file of your own; flags and help come from its `settings`.")
     .usage("<recipe> [options]")
-    .argument("<recipe>", "a .js file, or a .ts file where Node.js reads TypeScript (22.18 and later)")
+    .argument("<recipe>", "a .js file; or a .ts file, with Node.js 24 or the `typescript` package beside it")
     .argument("[options...]", "of the recipe; `camelid run <recipe> --help` lists them")
     .allowUnknownOption()
     .passThroughOptions()
