@@ -68,6 +68,16 @@ describe("what cannot be is an error before anything is measured", () => {
       /64 devices and 21 trained parameters/,
       ["--on", "h100", "--devices", "64", "--set", "shard=gradients"],
     ],
+    [
+      "ERR_PLAN_SHARD",
+      /4-bit weights in parts/,
+      [
+        ...["--on", "h100", "--devices", "2", "--set", "shard=parameters"],
+        ...["--set", "lora.rank=4", "--set", "quantize.type=nf4"],
+      ],
+    ],
+    ["ERR_PLAN_OFFLOAD", /activationOffload/, ["--on", "h100", "--set", "activationOffload=true"]],
+    ["ERR_USAGE", /"kto" cannot be planned/, ["--recipe", "kto"]],
     ["ERR_INVALID_VALUE", /--share is "40"/, ["--on", "h100", "--share", "40"]],
     ["ERR_PLAN_RATE", /there is no share to assume/, ["--share", "0.4"]],
     ["ERR_PLAN_RATE", /were both given/, ["--on", "h100", "--share", "0.4", "--measured", figures]],

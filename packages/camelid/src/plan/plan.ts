@@ -210,7 +210,7 @@ export class Planner {
   }
 }
 
-/** Whether a recipe may be split so: what the trainer refuses, the plan does not promise. */
+/** Whether a recipe may be split so: what the trainer refuses, or nobody has held a plan against, is not promised. */
 export function shardProblem(
   { shard, optimizerInBackward, quantize }: PlanSettings,
   devices: number,
@@ -231,8 +231,8 @@ export function shardProblem(
   }
   if (shard === "parameters" && quantize !== null) {
     return {
-      what: "4-bit weights are not dealt out to the ranks.",
-      fix: "use --set shard=gradients, or leave quantize out.",
+      what: "4-bit weights in parts are trained, but not planned yet.",
+      fix: "plan with --set shard=gradients, which takes more memory, or leave quantize out.",
     };
   }
   return undefined;

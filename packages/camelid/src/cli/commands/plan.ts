@@ -58,7 +58,10 @@ export function command(recipeOf: (name: string) => Promise<Recipe> = loadBuiltR
   return plan.action(async (options: PlanOptions, called: Command) => {
     const name = options.recipe;
     if (name !== "sft" && name !== "dpo")
-      throw new SettingsError("ERR_USAGE", `"${name}" cannot be planned.`, { fix: "plan sft or dpo." });
+      throw new SettingsError("ERR_USAGE", `"${name}" cannot be planned.`, {
+        where: "--recipe",
+        fix: "plan sft or dpo; the passes of a reward model's pairs are those of dpo, and it has no reference.",
+      });
     const settings = planSettings(await recipeOf(name), called);
     await run(name, options, settings);
   });

@@ -24,6 +24,7 @@ export interface PlanRequest {
     tokenVariant: "A" | "B" | "C";
     specialTokensInContent: "text" | "parse";
     sharePrompts?: boolean;
+    activationOffload: boolean;
   };
   model: { name: string; config: ModelConfig; folder?: string };
   data?: string;
@@ -49,6 +50,7 @@ export async function makePlan(request: PlanRequest): Promise<{ text: string; js
   const hardware = hardwareOf(request.hardware);
   // What cannot be is said before anything is read or measured.
   for (const count of devices) topologyOf(hardware, count, links);
+  if (settings.activationOffload) throw offloadUnknown();
   const { rate, basis } = rateOf(request, hardware);
   if (request.threads !== undefined) torch.setNumThreads(request.threads);
   const data = await dataOf(request);
@@ -76,6 +78,17 @@ export async function makePlan(request: PlanRequest): Promise<{ text: string; js
   const sizes = best === undefined ? search() : undefined;
   const advice = { best, others, sizes };
   return { text: planText(plan, heading, advice), json: { ...heading, plan, ...advice } };
+}
+
+function offloadUnknown(): SettingsError {
+  return new SettingsError(
+    "ERR_PLAN_OFFLOAD",
+    "what activationOffload saves has not been measured on a GPU.",
+    {
+      where: "activationOffload",
+      fix: "plan without it: the run then needs less than the plan says, by up to the hidden states of a micro-batch for each layer.",
+    },
+  );
 }
 
 function hardwareOf(name: string): Hardware {
