@@ -16,15 +16,15 @@ constexpr int64_t kMostRows = 4;
 // kRows x kOutputs sums along `size`, a multiple of a register's numbers.
 template <int kRows, int kOutputs>
 CAMELID_INLINE void dots(const c10::BFloat16* x, const c10::BFloat16* weight, int64_t size, float (&sums)[kRows][kOutputs]) {
-  constexpr int64_t step = kLanes * kPerWord<c10::BFloat16>;
-  Floats totals[kRows][kOutputs] = {};
+  constexpr int64_t step = kPart * kPerWord<c10::BFloat16>;
+  Part totals[kRows][kOutputs] = {};
   for (int64_t i = 0; i < size; i += step) {
-    Words columns[kOutputs];
+    WordPart columns[kOutputs];
 #pragma GCC unroll 4
-    for (int o = 0; o < kOutputs; o++) columns[o] = camelid::load<Words>(weight + o * size + i);
+    for (int o = 0; o < kOutputs; o++) columns[o] = camelid::load<WordPart>(weight + o * size + i);
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; row++) {
-      const Words values = camelid::load<Words>(x + row * size + i);
+      const WordPart values = camelid::load<WordPart>(x + row * size + i);
 #pragma GCC unroll 4
       for (int o = 0; o < kOutputs; o++) totals[row][o] = addProduct<c10::BFloat16>(totals[row][o], values, columns[o]);
     }

@@ -1,7 +1,7 @@
 // Sixteen fp32 numbers at a time, as one vector register holds them; narrower processors take two or four.
 #pragma once
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -43,7 +43,11 @@ CAMELID_INLINE void storeNarrowed(Floats values, c10::BFloat16* to) {
   const __m256bh rounded = _mm512_cvtneps_pbh((__m512)values);
   std::memcpy(to, &rounded, sizeof(rounded));
 #else
-  for (int64_t i = 0; i < kLanes; i++) to[i] = narrowed<c10::BFloat16>(values[i]);
+  typedef uint16_t Halves __attribute__((vector_size(32)));
+  const Words bits = (Words)values;
+  const Words nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;  // ties to even
+  const Halves rounded = __builtin_convertvector((bits & 0x7FFFFFFFu) > 0x7F800000u ? Words{} + 0x7FC0u : nearest, Halves);
+  std::memcpy(to, &rounded, sizeof(rounded));
 #endif
 }
 
@@ -88,9 +92,10 @@ CAMELID_INLINE Floats exponential(Floats x) {
   return x < Floats{} - 87.0f ? Floats{} : p * (Floats)power;
 }
 
-CAMELID_INLINE float sumOf(Floats values) {
+template <typename Vector>
+CAMELID_INLINE float sumOf(Vector values) {
   float sum = 0;
-  for (int64_t i = 0; i < kLanes; i++) sum += values[i];
+  for (size_t i = 0; i < sizeof(values) / sizeof(float); i++) sum += values[i];
   return sum;
 }
 CAMELID_INLINE float largestOf(Floats values) {

@@ -12,17 +12,34 @@ typedef uint32_t Word __attribute__((may_alias));
 template <typename T>
 constexpr int64_t kPerWord = sizeof(Word) / sizeof(T);
 
+// What one register holds: wider vectors that are worked on at once would not stay in registers.
+#if defined(__AVX512F__)
+constexpr int64_t kPart = 16, kPartsAtOnce = 4;
+#elif defined(__AVX__)
+constexpr int64_t kPart = 8, kPartsAtOnce = 2;
+#else
+constexpr int64_t kPart = 4, kPartsAtOnce = 2;
+#endif
+typedef float Part __attribute__((vector_size(kPart * 4), may_alias));
+typedef uint32_t WordPart __attribute__((vector_size(kPart * 4), may_alias));
+
 // sum + left * right; of bf16, the sum of both products of a pair
 template <typename T>
-CAMELID_INLINE Floats addProduct(Floats sum, Words left, Words right);
+CAMELID_INLINE Part addProduct(Part sum, WordPart left, WordPart right);
 template <>
-CAMELID_INLINE Floats addProduct<float>(Floats sum, Words left, Words right) {
-  return multiplyAdd((Floats)left, (Floats)right, sum);
+CAMELID_INLINE Part addProduct<float>(Part sum, WordPart left, WordPart right) {
+#if defined(__AVX512F__)
+  return (Part)_mm512_fmadd_ps((__m512)left, (__m512)right, (__m512)sum);
+#elif defined(__FMA__)
+  return (Part)_mm256_fmadd_ps((__m256)left, (__m256)right, (__m256)sum);
+#else
+  return sum + (Part)left * (Part)right;
+#endif
 }
 template <>
-CAMELID_INLINE Floats addProduct<c10::BFloat16>(Floats sum, Words left, Words right) {
+CAMELID_INLINE Part addProduct<c10::BFloat16>(Part sum, WordPart left, WordPart right) {
 #ifdef __AVX512BF16__
-  return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+  return (Part)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
 #else
   sum = addProduct<float>(sum, left << 16, right << 16);
   return addProduct<float>(sum, left & 0xFFFF0000u, right & 0xFFFF0000u);
@@ -35,24 +52,24 @@ struct Operand {
   int64_t stride;
 };
 
-// kRows x 16 kVectors sums: as many as the registers hold beside one row of the right operand. Loops are unrolled so that they do.
+// kRows x kPart kVectors sums: as many as the registers hold beside one row of the right operand. Loops are unrolled so that they do.
 template <typename T, int kRows, int kVectors>
 CAMELID_INLINE void multiplyTile(Operand left, Operand right, int64_t depth, float* sums, int64_t stride, bool add) {
-  Floats total[kRows][kVectors] = {};
+  Part total[kRows][kVectors] = {};
   if (add) {
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; row++) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) total[row][v] = load<Floats>(sums + row * stride + v * kLanes);
+      for (int v = 0; v < kVectors; v++) total[row][v] = load<Part>(sums + row * stride + v * kPart);
     }
   }
   for (int64_t k = 0; k < depth; k++) {
-    Words columns[kVectors];
+    WordPart columns[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v++) columns[v] = load<Words>(right.words + k * right.stride + v * kLanes);
+    for (int v = 0; v < kVectors; v++) columns[v] = load<WordPart>(right.words + k * right.stride + v * kPart);
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; row++) {
-      const Words value = Words{} + left.words[row * left.stride + k];
+      const WordPart value = WordPart{} + left.words[row * left.stride + k];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) total[row][v] = addProduct<T>(total[row][v], value, columns[v]);
     }
@@ -60,7 +77,7 @@ CAMELID_INLINE void multiplyTile(Operand left, Operand right, int64_t depth, flo
 #pragma GCC unroll 8
   for (int row = 0; row < kRows; row++) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v++) std::memcpy(sums + row * stride + v * kLanes, &total[row][v], sizeof(Floats));
+    for (int v = 0; v < kVectors; v++) std::memcpy(sums + row * stride + v * kPart, &total[row][v], sizeof(Part));
   }
 }
 
@@ -70,12 +87,12 @@ template <typename T>
 __attribute__((noinline)) void multiply(Operand left, Operand right, int64_t rows, int64_t columns, int64_t depth, float* sums, int64_t stride, bool add) {
   int64_t column = 0;
   const auto sweep = [&]<int kVectors>(std::integral_constant<int, kVectors>) {
-    for (; column + kVectors * kLanes <= columns; column += kVectors * kLanes)
+    for (; column + kVectors * kPart <= columns; column += kVectors * kPart)
       for (int64_t row = 0; row < rows; row += 4)
         multiplyTile<T, 4, kVectors>({left.words + row * left.stride, left.stride}, {right.words + column, right.stride}, depth,
                                      sums + row * stride + column, stride, add);
   };
-  sweep(std::integral_constant<int, 4>());
+  if constexpr (kPartsAtOnce == 4) sweep(std::integral_constant<int, 4>());
   sweep(std::integral_constant<int, 2>());
   sweep(std::integral_constant<int, 1>());
 }
