@@ -77,6 +77,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("packed_attention");
     const auto saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], &output = saved[3], &logSums = saved[4];
     const Turn turn{saved[5], saved[6]};
@@ -117,18 +118,23 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 at::Tensor packedAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, at::IntArrayRef lengths,
                            std::optional<int64_t> window, const std::optional<at::Tensor>& cos, const std::optional<at::Tensor>& sin) {
   int64_t total = 0;
-  for (const int64_t length : lengths) total += length;
-  TORCH_CHECK(query.dim() == 3 && key.dim() == 3 && value.sizes() == key.sizes() && query.size(0) == key.size(0) &&
-                  query.size(2) == key.size(2) && query.size(1) % key.size(1) == 0 && total == query.size(0),
+  bool areLengths = true;
+  for (const int64_t length : lengths) {
+    total += length;
+    areLengths = areLengths && length >= 0;
+  }
+  TORCH_CHECK(areLengths && query.dim() == 3 && key.dim() == 3 && key.size(1) > 0 && value.sizes() == key.sizes() &&
+                  query.size(0) == key.size(0) && query.size(2) == key.size(2) && query.size(1) % key.size(1) == 0 && total == query.size(0),
               "packed_attention: query ", query.sizes(), ", key ", key.sizes(), ", value ", value.sizes(), " and ", total,
               " tokens in rows do not fit together");
-  TORCH_CHECK(isFusable(query) && key.scalar_type() == query.scalar_type() && value.scalar_type() == query.scalar_type(),
+  TORCH_CHECK(isFusable(query) && isAlike(key, query) && isAlike(value, query),
               "packed_attention: float32 or bfloat16 on the CPU only");
   TORCH_CHECK(!window || *window > 0, "packed_attention: a window of ", *window, " tokens");
   TORCH_CHECK(cos.has_value() == sin.has_value(), "packed_attention: cos and sin come together");
   if (cos) {
     for (const at::Tensor& table : {*cos, *sin})
-      TORCH_CHECK(table.dim() == 2 && table.size(0) == total && table.size(1) * 2 == query.size(2) && table.scalar_type() == at::kFloat,
+      TORCH_CHECK(table.dim() == 2 && table.size(0) == total && table.size(1) * 2 == query.size(2) && table.scalar_type() == at::kFloat &&
+                      table.is_cpu(),
                   "packed_attention: tables must be fp32 of shape [tokens, headDim / 2], got ", table.sizes());
   }
   const at::Tensor none = at::empty({0});

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cuda-kernels.h"
+#include "kernels.h"
 
 namespace camelid {
 
@@ -50,6 +51,7 @@ class CudaRmsNorm : public torch::autograd::Function<CudaRmsNorm> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("rms_norm");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &scales = saved[2];
     const at::Tensor grad = gradients[0].contiguous();
@@ -85,6 +87,7 @@ class CudaRope : public torch::autograd::Function<CudaRope> {
     return turned(x, cos, sin, 1.0f);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("rope");
     const auto saved = context->get_saved_variables();
     return {turned(gradients[0], saved[0], saved[1], -1.0f), at::Tensor(), at::Tensor()};
   }
@@ -108,6 +111,7 @@ class CudaSwiglu : public torch::autograd::Function<CudaSwiglu> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("swiglu");
     const auto saved = context->get_saved_variables();
     const at::Tensor &gate = saved[0], &up = saved[1];
     const at::Tensor grad = gradients[0].contiguous();
@@ -122,28 +126,29 @@ class CudaSwiglu : public torch::autograd::Function<CudaSwiglu> {
 }  // namespace
 
 std::optional<at::Tensor> cudaRmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (!isElement(x.scalar_type()) || weight.scalar_type() != x.scalar_type() || x.size(-1) > kMostColumns ||
+  if (!isElement(x.scalar_type()) || !isAlike(weight, x) || x.size(-1) > kMostColumns ||
       kernelsFor(x, KernelFile::RmsNorm) == nullptr)
     return std::nullopt;
   return CudaRmsNorm::apply(x, weight.contiguous(), eps);
 }
 
 std::optional<at::Tensor> cudaRope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  if (!isElement(x.scalar_type()) || cos.scalar_type() != at::kFloat || sin.scalar_type() != at::kFloat ||
+  if (!isElement(x.scalar_type()) || cos.scalar_type() != at::kFloat || cos.device() != x.device() || !isAlike(cos, sin) ||
       kernelsFor(x, KernelFile::Rope) == nullptr)
     return std::nullopt;
   return CudaRope::apply(x, cos.contiguous(), sin.contiguous());
 }
 
 std::optional<at::Tensor> cudaSwiglu(const at::Tensor& gate, const at::Tensor& up) {
-  if (!isElement(gate.scalar_type()) || gate.scalar_type() != up.scalar_type() || kernelsFor(gate, KernelFile::Swiglu) == nullptr)
+  if (!isElement(gate.scalar_type()) || !isAlike(gate, up) || kernelsFor(gate, KernelFile::Swiglu) == nullptr)
     return std::nullopt;
   return CudaSwiglu::apply(gate.contiguous(), up.contiguous());
 }
 
 std::optional<at::Tensor> cudaLabelLogps(const at::Tensor& logits, const at::Tensor& labels,
                                          const std::optional<at::Tensor>& upstream) {
-  if (!isElement(logits.scalar_type()) || !logits.is_contiguous() || (upstream && upstream->scalar_type() != at::kFloat))
+  if (!isElement(logits.scalar_type()) || !logits.is_contiguous() || labels.device() != logits.device() ||
+      (upstream && (upstream->scalar_type() != at::kFloat || upstream->device() != logits.device())))
     return std::nullopt;
   const KernelModule* kernels = kernelsFor(logits, KernelFile::LabelLogps);
   if (kernels == nullptr) return std::nullopt;

@@ -1,6 +1,7 @@
 #include "cuda-nf4.h"
 
 #include "cuda-kernels.h"
+#include "kernels.h"
 
 namespace camelid {
 
@@ -57,8 +58,10 @@ std::optional<at::Tensor> cudaNf4Product(const at::Tensor& x, const at::Tensor& 
                                          const std::optional<at::Tensor>& bias) {
   const int64_t in = x.size(-1), rows = in == 0 ? 0 : x.numel() / in;
   if (rows < 1 || rows > 8 || in % kTogether != 0 || !isElement(x.scalar_type()) ||
-      (bias && bias->scalar_type() != x.scalar_type()))
+      (bias && !isAlike(*bias, x)) || packed.device() != x.device() || absmax.device() != x.device())
     return std::nullopt;
+  // The product remembers nothing for a backward pass.
+  if (at::GradMode::is_enabled() && (x.requires_grad() || (bias && bias->requires_grad()))) return std::nullopt;
   const KernelModule* kernels = kernelsFor(x, KernelFile::Nf4Product);
   if (kernels == nullptr) return std::nullopt;
   TORCH_CHECK(packed.is_contiguous() && packed.numel() * 2 == outFeatures * in && absmax.is_contiguous() &&

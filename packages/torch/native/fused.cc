@@ -91,6 +91,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("rms_norm");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &scales = saved[2];
     const at::Tensor grad = gradients[0].contiguous();
@@ -114,7 +115,7 @@ at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   TORCH_CHECK(weight.dim() == 1 && x.dim() >= 1 && x.size(-1) == weight.size(0), "rms_norm: weight ", weight.sizes(),
               " does not fit x ", x.sizes());
   if (const auto fused = cudaRmsNorm(x, weight, eps)) return *fused;
-  if (isFusable(x) && weight.scalar_type() == x.scalar_type()) return RmsNorm::apply(x, weight.contiguous(), eps);
+  if (isFusable(x) && isAlike(weight, x)) return RmsNorm::apply(x, weight.contiguous(), eps);
   const at::Tensor wide = x.to(at::kFloat);
   return (wide * (wide.pow(2).mean(-1, true) + eps).rsqrt()).to(x.scalar_type()) * weight;
 }
@@ -155,6 +156,7 @@ class Rope : public torch::autograd::Function<Rope> {
   }
   // A rotation's gradient turns back.
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("rope");
     const auto saved = context->get_saved_variables();
     return {turn(gradients[0], saved[0], saved[1], -1.0f), at::Tensor(), at::Tensor()};
   }
@@ -165,7 +167,8 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
                   cos.size(1) * 2 == x.size(2) && sin.sizes() == cos.sizes(),
               "rope: x ", x.sizes(), " needs cos and sin of shape [tokens, headDim / 2], got ", cos.sizes());
   if (const auto fused = cudaRope(x, cos, sin)) return *fused;
-  if (isFusable(x) && cos.scalar_type() == at::kFloat) return Rope::apply(x, cos.contiguous(), sin.contiguous());
+  if (isFusable(x) && cos.is_cpu() && cos.scalar_type() == at::kFloat && isAlike(sin, cos))
+    return Rope::apply(x, cos.contiguous(), sin.contiguous());
   const at::Tensor c = cos.unsqueeze(1), s = sin.unsqueeze(1);
   const auto halves = x.to(at::kFloat).chunk(2, -1);
   return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1).to(x.scalar_type());
@@ -210,6 +213,7 @@ class Swiglu : public torch::autograd::Function<Swiglu> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    refuseSecondBackward("swiglu");
     const auto saved = context->get_saved_variables();
     const at::Tensor grad = gradients[0].contiguous();
     at::Tensor gradGate = at::empty_like(saved[0]);
@@ -226,7 +230,7 @@ class Swiglu : public torch::autograd::Function<Swiglu> {
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   TORCH_CHECK(gate.sizes() == up.sizes(), "swiglu: gate ", gate.sizes(), " and up ", up.sizes(), " differ in shape");
   if (const auto fused = cudaSwiglu(gate, up)) return *fused;
-  if (isFusable(gate) && gate.scalar_type() == up.scalar_type()) return Swiglu::apply(gate.contiguous(), up.contiguous());
+  if (isFusable(gate) && isAlike(gate, up)) return Swiglu::apply(gate.contiguous(), up.contiguous());
   return at::silu(gate) * up;
 }
 
@@ -273,7 +277,7 @@ at::Tensor labelLogps(at::Tensor logits, const at::Tensor& labels, const std::op
               "label_logps: logits ", logits.sizes(), " need int64 labels of shape [rows], got ", labels.sizes());
   TORCH_CHECK(!logits.requires_grad(), "label_logps: logits must not require a gradient; it is computed here");
   if (const auto fused = cudaLabelLogps(logits, labels, upstream)) return *fused;
-  if (isFusable(logits)) {
+  if (isFusable(logits) && labels.is_cpu() && (!upstream || upstream->is_cpu())) {
     TORCH_CHECK(logits.is_contiguous(), "label_logps: logits must be contiguous");
     const auto [lowest, highest] = labels.numel() == 0 ? std::pair<int64_t, int64_t>{0, 0}
                                                        : std::pair{labels.min().item<int64_t>(), labels.max().item<int64_t>()};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -62,6 +63,16 @@ CAMELID_INLINE void turnHalves(const In* in, const float* cos, const float* sin,
 
 inline bool isFusable(const at::Tensor& tensor) {
   return tensor.is_cpu() && (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
+}
+
+// Both can be read by one kernel.
+inline bool isAlike(const at::Tensor& one, const at::Tensor& other) {
+  return one.device() == other.device() && one.scalar_type() == other.scalar_type();
+}
+
+// Our gradients are numbers that remember nothing: differentiated again they would be missing from the answer.
+inline void refuseSecondBackward(const char* name) {
+  TORCH_CHECK(!at::GradMode::is_enabled(), name, ": its gradient cannot be differentiated again (createGraph)");
 }
 
 // Calls body(T{}) with the element type of the tensor.

@@ -210,7 +210,7 @@ inline void finishStreaming() {}
 // Blocks that lie one after the other; the last may be short.
 // @param pastCaches the codes are not read again soon
 template <typename T>
-void nf4QuantizeBlocks(const T* x, int64_t count, uint8_t* packed, float* absmax, bool throughFp16, bool pastCaches) {
+void nf4QuantizeBlocks(const T* x, int64_t count, uint8_t* packed, float* absmax, bool throughFp16, [[maybe_unused]] bool pastCaches) {
   int64_t done = 0;
 #if defined(CAMELID_NF4_WORDS)
   if constexpr (std::is_same_v<T, c10::BFloat16>) {

@@ -41,7 +41,8 @@ export function backward(roots: readonly Tensor[], gradients: readonly Tensor[] 
 
 /**
  * Gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
- * @param options `createGraph` makes the gradients differentiable themselves
+ * @param options `createGraph` makes the gradients differentiable themselves; those of our own kernels (`packedAttention`, `fused...`)
+ * are not, and throw
  * @returns one tensor per input, `undefined` where the input was not used
  */
 export function grad(

@@ -191,6 +191,43 @@ describe("attention inside rows", () => {
     expect(() => torch.packedAttention(x, x, x, [6], undefined, table, table)).toThrow(/tables must be/);
   });
 
+  test("a token that is no number is seen by those after it, forward and backward, and by no other row", () => {
+    using _ = torch.tensorScope();
+    torch.manualSeed(14);
+    for (const place of [0, 1, 2]) {
+      const inputs = [random(80, 2, 20), random(80, 1, 20), random(80, 1, 20)];
+      inputs[place]!.narrow(0, 20, 1).fill_(Number.NaN);
+      const results = evaluate((q, k, v) => torch.packedAttention(q!, k!, v!, [12, 68]), inputs, "bfloat16");
+      results.forEach((result, i) => {
+        const isSeen = !(place === 2 && i === 3); // values have no part in their own gradient
+        expect(result.narrow(0, 0, 12).isfinite().all().item()).not.toBe(0);
+        expect(result.narrow(0, 12, 68).isnan().any().item()).toBe(isSeen ? 1 : 0);
+      });
+      const seeing = results[0]!.narrow(0, 20, place === 0 ? 1 : 60);
+      expect(seeing.isnan().all().item()).not.toBe(0);
+    }
+  });
+
+  test("scores of any size are weighed by their differences", () => {
+    using _ = torch.tensorScope();
+    for (const size of [1e4, 1e15]) {
+      const query = torch.full([3, 1, 16], size);
+      const key = torch.cat([1, 3, 2].map((x) => torch.full([1, 1, 16], x)));
+      const value = torch.cat([5, 6, 7].map((x) => torch.full([1, 1, 16], x)));
+      expect(torch.packedAttention(query, key, value, [3]).amax([1, 2]).toArray()).toEqual([5, 6, 6]);
+    }
+  });
+
+  test("rows without a token, and nothing but such, are no work", () => {
+    using _ = torch.tensorScope();
+    const x = random(3, 2, 8);
+    const whole = torch.packedAttention(x, x, x, [3]).toArray();
+    expect(torch.packedAttention(x, x, x, [0, 3, 0]).toArray()).toEqual(whole);
+    expect(torch.packedAttention(x.narrow(0, 0, 0), x.narrow(0, 0, 0), x.narrow(0, 0, 0), [0]).shape).toEqual(
+      [0, 2, 8],
+    );
+  });
+
   test("a changed row leaves its neighbours bit-identical", () => {
     using _ = torch.tensorScope();
     torch.manualSeed(6);
@@ -203,6 +240,9 @@ describe("attention inside rows", () => {
   test("lengths that do not sum to the tokens are an error", () => {
     const x = random(6, 2, 4);
     expect(() => torch.packedAttention(x, x, x, [2, 3])).toThrow(/do not fit together/);
+    expect(() => torch.packedAttention(x, x, x, [-2, 8])).toThrow(/do not fit together/);
+    const none = x.narrow(1, 0, 0);
+    expect(() => torch.packedAttention(x, none, none, [6])).toThrow(/do not fit together/);
   });
 });
 
@@ -244,4 +284,21 @@ describe("log-probabilities of labels", () => {
       );
     }
   });
+});
+
+test("a gradient of our kernels that is to be differentiated again is an error", () => {
+  const formulas: Formula[] = [
+    (x) => torch.fusedRmsNorm(x!, torch.ones([8]), 1e-5),
+    (x) => torch.fusedSwiglu(x!, x!),
+    (x) => torch.fusedRope(x!, torch.ones([3, 4]), torch.ones([3, 4])),
+    (x) => torch.packedAttention(x!, x!, x!, [3]),
+  ];
+  for (const formula of formulas) {
+    using _ = torch.tensorScope();
+    const x = random(3, 2, 8);
+    x.requiresGrad = true;
+    expect(() => torch.grad([formula(x).sum()], [x], { createGraph: true })).toThrow(
+      /cannot be differentiated again/,
+    );
+  }
 });
