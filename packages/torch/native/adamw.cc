@@ -10,6 +10,7 @@ namespace camelid {
 namespace {
 
 constexpr int64_t kBlock = 1 << 14;
+constexpr int64_t kSquares = 1 << 10;  // as many are added in fp32: narrow vectors would lose more digits over a block
 
 // Calls work(tensor, begin, end, place) for every block of every tensor of a list.
 template <typename Work>
@@ -38,10 +39,13 @@ at::Tensor gradientNorm(at::TensorList gradients) {
   forEachBlock(dense, [&](int64_t i, int64_t begin, int64_t end, int64_t place) {
     withElementType(dense[i], [&](auto element) {
       const auto* g = dense[i].const_data_ptr<decltype(element)>();
-      float sum = 0;
+      for (int64_t from = begin; from < end; from += kSquares) {
+        const int64_t to = std::min(from + kSquares, end);
+        float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (int64_t at = begin; at < end; at++) sum += widen(g[at]) * widen(g[at]);
-      sums[place] = sum;
+        for (int64_t at = from; at < to; at++) sum += widen(g[at]) * widen(g[at]);
+        sums[place] += sum;
+      }
     });
   });
   double total = 0;
@@ -92,7 +96,7 @@ void adamw(at::TensorList weights, at::TensorList gradients, at::TensorList mean
     TORCH_CHECK(isFusable(weight) && weight.is_contiguous() && isFusable(gradients[i]) && gradients[i].sizes() == weight.sizes(),
                 "adamw: weight ", i, " and its gradient must be fp32 or bf16 on the CPU, of one shape");
     for (const at::Tensor& moment : {means[i], squares[i]})
-      TORCH_CHECK(moment.is_contiguous() && moment.sizes() == weight.sizes() && moment.scalar_type() == weight.scalar_type(),
+      TORCH_CHECK(moment.is_contiguous() && moment.sizes() == weight.sizes() && isAlike(moment, weight),
                   "adamw: moments ", i, " must be as their weight");
     TORCH_CHECK(rounded.empty() || (rounded[i].is_contiguous() && rounded[i].numel() == weight.numel() &&
                                     rounded[i].scalar_type() == at::kBFloat16 && rounded[i].is_cpu()),
