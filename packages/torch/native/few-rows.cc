@@ -52,10 +52,12 @@ void multiplyRows(const c10::BFloat16* x, const c10::BFloat16* weight, const c10
 }
 
 bool isForFewRows(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  const bool hasGradient = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
-  return !hasGradient && x.is_cpu() && x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16 && weight.dim() == 2 &&
+  const bool hasGradient =
+      at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() || (bias && bias->requires_grad()));
+  return !hasGradient && x.is_cpu() && x.scalar_type() == at::kBFloat16 && isAlike(weight, x) && weight.dim() == 2 &&
          weight.is_contiguous() && weight.size(0) % 2 == 0 && weight.size(1) % 32 == 0 && x.size(-1) == weight.size(1) &&
-         x.numel() > 0 && x.numel() <= kMostRows * weight.size(1) && (!bias || bias->scalar_type() == at::kBFloat16);
+         x.numel() > 0 && x.numel() <= kMostRows * weight.size(1) &&
+         (!bias || (isAlike(*bias, x) && bias->dim() == 1 && bias->size(0) == weight.size(0)));
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {

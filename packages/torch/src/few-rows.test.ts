@@ -48,3 +48,16 @@ test("where a gradient is wanted, it is there", () => {
   torch.linear(x, weight).sum().backward();
   expect(weight.grad!.shape).toEqual([4, 32]);
 });
+
+test("a bias that alone is trained has its gradient, also beside few rows", () => {
+  using _ = torch.tensorScope();
+  const [x, weight, bias] = [random(2, 32), random(4, 32), random(4)];
+  bias.requiresGrad = true;
+  torch.linear(x, weight, bias).sum().backward();
+  expect(bias.grad!.toArray()).toEqual([2, 2, 2, 2]);
+});
+
+test("a bias of another length is an error", () => {
+  using _ = torch.tensorScope();
+  expect(() => torch.noGrad(() => torch.linear(random(2, 32), random(4, 32), random(3)))).toThrow();
+});
