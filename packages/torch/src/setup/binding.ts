@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
 import { wantsCuda } from "./cuda.js";
+import { checkProcessor } from "./processor.js";
 
 export interface Binding {
   /** The compiled addon. */
@@ -14,8 +15,10 @@ export interface Binding {
   /** How libtorch was found: "CAMELID_LIBTORCH", "python", "cache" or "fetched". */
   origin: string;
   compiler: string;
-  /** Hash of native sources, compiler, flags and libtorch: set-up compiles again when it changes. */
+  /** Hash of native sources, compiler, processor, flags and libtorch: set-up compiles again when it changes. */
   key: string;
+  /** What a processor must be capable of, by Linux's names. */
+  needs?: string[];
   /** The CUDA part, where it was wanted. */
   cuda?: CudaBinding;
 }
@@ -29,7 +32,7 @@ export interface CudaBinding {
 
 export const bindingRecord = fileURLToPath(new URL("../../build/binding.json", import.meta.url));
 
-/** @throws {InstallationError} when set-up has not run here, or what it made is gone */
+/** @throws {InstallationError} when set-up has not run here, what it made is gone, or this processor cannot run it */
 export function findBinding(): Binding {
   const fix = "run `npx camelid setup`.";
   if (!existsSync(bindingRecord)) {
@@ -45,6 +48,7 @@ export function findBinding(): Binding {
       fix,
     });
   }
+  checkProcessor(binding.needs ?? [], binding.path);
   return binding;
 }
 

@@ -6,13 +6,14 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InstallationError } from "../errors.js";
 import { cacheDirectory } from "./cache-directory.js";
 import type { CudaParts } from "./cuda.js";
 import type { Libtorch } from "./libtorch.js";
+import { capabilities, compilerMacros, neededOf, processorFlag } from "./processor.js";
 
 const nativeFolder = fileURLToPath(new URL("../../native", import.meta.url));
 
@@ -20,6 +21,8 @@ export interface Build {
   path: string;
   key: string;
   compiler: string;
+  /** What a processor must be capable of. */
+  needs: string[];
   compiled: boolean;
 }
 
@@ -65,7 +68,8 @@ async function buildLibrary(
 ): Promise<Build> {
   const compiler = findCompiler();
   const flags = [...compileFlags(), ...library.flags];
-  const common = [compiler.version, cpus()[0]?.model ?? "", libtorch.version, libtorch.root, ...flags];
+  const macros = compilerMacros(compiler.command);
+  const common = [compiler.version, macros, libtorch.version, libtorch.root, ...flags];
   const { versions } = nodeHeaders();
   const objects = library.sources.map((source) => ({
     source: join(nativeFolder, source),
@@ -79,7 +83,8 @@ async function buildLibrary(
   const key = keyOf([...common, ...linking]);
   const folder = join(cacheDirectory(), "binding", key);
   const path = join(folder, library.name);
-  if (existsSync(path)) return { path, key, compiler: compiler.version, compiled: false };
+  const build = { path, key, compiler: compiler.version, needs: neededOf(capabilities(), macros) };
+  if (existsSync(path)) return { ...build, compiled: false };
 
   const missing = objects.filter(({ object }) => !existsSync(object));
   say(`compiling ${library.name} (${missing.length} of ${objects.length} files, ${compiler.version}) ...`);
@@ -101,7 +106,7 @@ async function buildLibrary(
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
-  return { path, key, compiler: compiler.version, compiled: true };
+  return { ...build, compiled: true };
 }
 
 /** @param folder of `native/`, "" or with its slash */
@@ -127,8 +132,7 @@ function compileFlags(): string[] {
   const flags = [
     "-std=c++20",
     "-O3",
-    // Compiled on the machine that runs it; the key of the build names the processor.
-    "-march=native",
+    processorFlag(),
     "-fno-math-errno",
     // As libtorch's own kernels: a product is rounded before it is added to.
     "-ffp-contract=off",

@@ -24,6 +24,7 @@ export async function setUp(say: (line: string) => void): Promise<void> {
     origin: libtorch.origin,
     compiler: build.compiler,
     key: build.key,
+    needs: build.needs,
     ...(cuda === undefined ? {} : { cuda }),
   };
   const text = `${JSON.stringify(binding, null, 2)}\n`;
