@@ -60,20 +60,25 @@ function checkedBase(
   folder: string,
   asked: Nf4Settings | null | undefined,
 ): { base: string; quantize: Nf4Settings | null } {
-  const { baseModel, baseRevision, baseSha256, quantize } = readAdapterConfig(folder);
+  const { baseModel, baseRevision, quantize } = readAdapterConfig(folder);
   checkQuantize(folder, quantize, asked);
   const base = findBase(folder, baseModel, baseRevision);
-  if (baseSha256 !== undefined && folderWeightsHash(base) !== baseSha256) {
-    throw new ModelError(
-      "ERR_ADAPTER_BASE",
-      "the base model is not the one that the adapter was trained on.",
-      {
-        where: `${folder}: its base had the sha256 ${baseSha256.slice(0, 12)}, that of ${base} differs`,
-        fix: "put the original base there, or correct base_model_name_or_path in adapter_config.json.",
-      },
-    );
-  }
+  checkBase(folder, base);
   return { base, quantize: quantize ?? null };
+}
+
+/**
+ * Compares the weights of a model folder with those that an adapter was trained on, where the adapter says which.
+ * @returns their hash, where it was needed
+ * @throws {ModelError} `ERR_ADAPTER_BASE`
+ */
+export function checkBase(folder: string, base: string): string | undefined {
+  const { baseSha256 } = readAdapterConfig(folder);
+  if (baseSha256 === undefined || folderWeightsHash(base) === baseSha256) return baseSha256;
+  throw new ModelError("ERR_ADAPTER_BASE", "the base model is not the one that the adapter was trained on.", {
+    where: `${folder}: its base had the sha256 ${baseSha256.slice(0, 12)}, that of ${base} differs`,
+    fix: "put the original base there, or correct base_model_name_or_path in adapter_config.json.",
+  });
 }
 
 function checkQuantize(

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Tensor } from "@camelid/torch";
 import { isAdapterFolder, loadAdapter, saveAdapter } from "../adapters/adapter-file.js";
+import { checkBase } from "../adapters/load-adapted.js";
 import { addLora, type LoraAdapter, type LoraSettings } from "../adapters/lora.js";
 import type { LanguageModel } from "../model/language-model.js";
 import { SCORE_HEAD } from "../model/layer-layout.js";
@@ -25,6 +26,7 @@ export interface TrainedWeights {
 /**
  * @param lora the run's adapter settings; null trains every weight
  * @param start where the model came from; a checkpoint of adapters is put on the base again
+ * @throws {ModelError} `ERR_ADAPTER_BASE` when that base has other weights than the checkpoint's
  * @param quantize how the base was quantised while it was loaded; said in the adapter's folder
  */
 export function trainedWeights(
@@ -72,18 +74,16 @@ function adapterOn(
   quantize: Nf4Settings | null,
   score?: Tensor,
 ): TrainedWeights {
-  const stored = checkpoint?.path;
+  const stored = checkpoint !== undefined && isAdapterFolder(checkpoint.path) ? checkpoint.path : undefined;
+  let sha256 = stored === undefined ? undefined : checkBase(stored, base); // a run does not go on with another base
   const head = score === undefined ? {} : { score };
   const adapter =
-    stored !== undefined && isAdapterFolder(stored)
-      ? loadAdapter(model, stored, { trainable: true, ...head })
-      : addLora(model, lora);
+    stored === undefined ? addLora(model, lora) : loadAdapter(model, stored, { trainable: true, ...head });
   const parameters = adapter.namedParameters();
   if (score !== undefined) {
     score.requiresGrad = true;
     parameters.set(SCORE_HEAD, score);
   }
-  let sha256: string | undefined;
   return {
     parameters,
     adapter,
