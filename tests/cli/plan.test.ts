@@ -51,6 +51,13 @@ test("--json has what the text is made of", async () => {
   expect(total).toBeCloseTo(compute + update + exposed, 12);
 });
 
+test("a reference takes time before the first step, where the loss has one", async () => {
+  const before = async (...words: string[]): Promise<number> =>
+    JSON.parse((await plan("--recipe", "dpo", "--on", "h100", "--json", ...words)).out).plan.before;
+  expect(await before()).toBeGreaterThan(0);
+  expect(await before("--set", "lossType=simpo")).toBe(0);
+});
+
 test("rates come from a file of measured figures, from the model nearest in size", async () => {
   const { code, out, err } = await plan("--on", "h100", "--measured", figures);
   expect(code, err).toBe(0);

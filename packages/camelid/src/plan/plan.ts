@@ -1,6 +1,7 @@
 /** Memory and time of a recipe before it runs, on any number of devices. */
 import { SettingsError } from "../errors.js";
 import type { ModelConfig } from "../model/model-config.js";
+import { type LossType, usesReference } from "../train/losses/dpo.js";
 import type { Shard } from "../train/optim/distributed-adamw.js";
 import { type RowLengths, type SplitSettings, type StepShape, stepShape } from "./batches.js";
 import { countMessages, stepBytes, stepMessages, type Trained } from "./exchange.js";
@@ -28,6 +29,7 @@ export interface PlanSettings extends SplitSettings {
   lossReduction?: "token-mean" | "microbatch-mean";
   /** DPO: the reference's log-probabilities are computed once, or in each step with the adapters off. */
   reference?: "stored" | "adapters-off";
+  lossType?: LossType;
 }
 
 export interface PlanInput {
@@ -143,8 +145,9 @@ export class Planner {
   }
 
   /** One forward pass over all pairs, shared out among the devices; nothing where no reference is stored. */
-  #referenceSeconds({ reference }: PlanSettings, shape: StepShape, devices: number): number {
+  #referenceSeconds({ reference, lossType }: PlanSettings, shape: StepShape, devices: number): number {
     const { recipe, data, config, hardware, rate } = this.input;
+    if (lossType !== undefined && !usesReference(lossType)) return 0;
     if (recipe !== "dpo" || reference === "adapters-off" || hardware.flops === undefined) return 0;
     const tokens = "lengths" in data ? totalOf(data.lengths) : data.examples * data.meanTokens;
     const whole = { isLora: true, activationCheckpointing: false, referencePass: false };
