@@ -83,7 +83,10 @@ async function run(settings_: Settings, context: RecipeContext): Promise<RunOutc
   }
   writeFileAtomic(settings_.out, scored.map((line) => `${JSON.stringify(line)}\n`).join(""));
   progress.end();
-  if (scored.length < total) return "interrupted";
+  if (scored.length < total) {
+    progress.print(`stopped: ${settings_.out} has the first ${scored.length} of ${total} ${unit}s`);
+    return "interrupted";
+  }
   progress.print(closing(scored));
   return "completed";
 }
