@@ -34,7 +34,7 @@ CAMELID_INLINE c10::BFloat16 narrowed<c10::BFloat16>(float value) {
 
 // exp without branches or calls, so that loops over it vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]; error below 2 ulp.
 CAMELID_INLINE float fastExp(float x) {
-  const float clamped = std::min(88.0f, std::max(-87.0f, x));
+  const float clamped = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;  // what is no number stays so: std::max would lose it
   const float shifted = clamped * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the rounded integer
   const float n = shifted - 12582912.0f;
   const float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;

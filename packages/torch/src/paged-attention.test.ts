@@ -181,3 +181,19 @@ test("tables that do not fit are errors", () => {
   const outside = new Cache(case_, { a: [8] }, "float32");
   expect(() => outside.attend(0, [{ name: "a", ...sequence(case_, 1, "float32") }])).toThrow(/no block 8/);
 });
+
+test("a query or key that is no number is seen, not weighed as nothing", () => {
+  using _ = torch.tensorScope();
+  const case_ = { heads: 1, kvHeads: 1, size: 16 };
+  for (const [name, place, seenBy] of [
+    ["q", 2, [2]],
+    ["k", 1, [1, 2, 3]],
+  ] as const) {
+    torch.manualSeed(4);
+    const given = sequence(case_, 4, "float32");
+    given[name].narrow(0, place, 1).fill_(Number.NaN);
+    const output = new Cache(case_, TABLES, "float32").attend(0, [{ name: "a", ...given }]);
+    const isSeen = output.sum([2]).isnan().toArray().flat().map(Boolean);
+    expect(isSeen).toEqual([0, 1, 2, 3].map((token) => (seenBy as readonly number[]).includes(token)));
+  }
+});
