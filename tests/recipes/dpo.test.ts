@@ -11,7 +11,6 @@ import {
   loadTokenizer,
   type Message,
   pairLogps,
-  type RecipeContext,
   readAdapterConfig,
   readPairRows,
   readRun,
@@ -20,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as dpo from "../../recipes/dpo.js";
 import * as sft from "../../recipes/sft.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
+import { contextOf, type RunOptions, runRecipe } from "./run-recipe.js";
 import "../close.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-dpo-"));
@@ -53,36 +53,14 @@ const lora = {
 };
 const newFolder = () => join(mkdtempSync(join(root, "run-")), "run");
 
-interface Options {
-  out?: string;
-  resume?: boolean;
-  /** Stops the run when this path exists in its folder, as Ctrl+C would. */
-  stopAt?: string;
-}
-
-function contextOf(recipe: string, out: string, { resume = false, stopAt }: Options): RecipeContext {
-  const signal = {
-    get aborted() {
-      return stopAt !== undefined && existsSync(join(out, stopAt));
-    },
-  } as AbortSignal;
-  return { recipe, origins: {}, output: "silent", resume, signal };
-}
-
-async function train(changes: Partial<dpo.DpoRunSettings> = {}, options: Options = {}) {
+async function train(changes: Partial<dpo.DpoRunSettings> = {}, options: RunOptions = {}) {
   const { out = newFolder() } = options;
   const settings = dpo.settings.parse({
     ...{ model: tiny.model, data: pairs, out, threads: 1 },
     ...{ microBatchSize: 2, gradAccumSteps: 2, learningRate: 1e-3, maxSteps: 6, maxNewTokens: 8 },
     ...changes,
   });
-  await dpo.run(settings, contextOf("dpo", out, options));
-  const record = await readRun(out);
-  const numbers = record.steps.map(({ loss, grad_norm, metrics = {} }): Record<string, number> => {
-    const { pairs_per_second: _, ...rest } = metrics;
-    return { loss, grad_norm, ...rest };
-  });
-  return { out, record, numbers };
+  return await runRecipe("dpo", dpo, settings, options);
 }
 
 const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
@@ -215,7 +193,7 @@ describe("a run of adapters", () => {
   });
 
   test("of supervised training too: frozen base, adapter folder, resumable to the bit", async () => {
-    const sftRun = async (options: Options = {}) => {
+    const sftRun = async (options: RunOptions = {}) => {
       const { out = newFolder() } = options;
       const settings = sft.settings.parse({
         ...{ model: tiny.model, data: tiny.data, out, threads: 1, lora },

@@ -1,13 +1,14 @@
 /** KTO as a whole: what a run leaves, and what must not change its numbers. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
-import { isAdapterFolder, type Message, type RecipeContext, readLineage, readRun } from "camelid";
+import { isAdapterFolder, type Message, readLineage } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as kto from "../../recipes/kto.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
+import { type RunOptions, runRecipe } from "./run-recipe.js";
 import "../close.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-kto-"));
@@ -49,33 +50,14 @@ const lora = {
 };
 const newFolder = () => join(mkdtempSync(join(root, "run-")), "run");
 
-interface Options {
-  out?: string;
-  resume?: boolean;
-  /** Stops the run when this path exists in its folder, as Ctrl+C would. */
-  stopAt?: string;
-}
-
-async function train(changes: Partial<kto.KtoRunSettings> = {}, options: Options = {}) {
-  const { out = newFolder(), resume = false, stopAt } = options;
+async function train(changes: Partial<kto.KtoRunSettings> = {}, options: RunOptions = {}) {
+  const { out = newFolder() } = options;
   const settings = kto.settings.parse({
     ...{ model: tiny.model, data: judged, out, threads: 1, preflight: false, answerPrompts: null },
     ...{ microBatchSize: 4, gradAccumSteps: 2, learningRate: 1e-3, maxSteps: 6, maxNewTokens: 8 },
     ...changes,
   });
-  const signal = {
-    get aborted() {
-      return stopAt !== undefined && existsSync(join(out, stopAt));
-    },
-  } as AbortSignal;
-  const context: RecipeContext = { recipe: "kto", origins: {}, output: "silent", resume, signal };
-  await kto.run(settings, context);
-  const record = await readRun(out);
-  const numbers = record.steps.map(({ loss, grad_norm, metrics = {} }): Record<string, number> => {
-    const { rows_per_second: _, ...rest } = metrics;
-    return { loss, grad_norm, ...rest };
-  });
-  return { out, record, numbers };
+  return await runRecipe("kto", kto, settings, options);
 }
 
 const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");

@@ -1,6 +1,6 @@
 /** Reward models as a whole: what a run leaves, and what must not change its numbers. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@camelid/torch";
@@ -14,15 +14,14 @@ import {
   loadTokenizer,
   loadTrainedReward,
   type Message,
-  type RecipeContext,
   readPairRows,
-  readRun,
   saveAdapter,
   scorePairs,
 } from "camelid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as reward from "../../recipes/reward.js";
 import { type TinyModel, writeTinyModel } from "../tiny-model.js";
+import { type RunOptions, runRecipe } from "./run-recipe.js";
 import "../close.js";
 
 const root = mkdtempSync(join(tmpdir(), "camelid-reward-"));
@@ -52,33 +51,14 @@ const lora = {
 const nf4 = { type: "nf4" as const, doubleQuant: true, throughFp16: false };
 const newFolder = () => join(mkdtempSync(join(root, "run-")), "run");
 
-interface Options {
-  out?: string;
-  resume?: boolean;
-  /** Stops the run when this path exists in its folder, as Ctrl+C would. */
-  stopAt?: string;
-}
-
-async function train(changes: Partial<reward.RewardRunSettings> = {}, options: Options = {}) {
-  const { out = newFolder(), resume = false, stopAt } = options;
+async function train(changes: Partial<reward.RewardRunSettings> = {}, options: RunOptions = {}) {
+  const { out = newFolder() } = options;
   const settings = reward.settings.parse({
     ...{ model: tiny.model, data, out, threads: 1 },
     ...{ microBatchSize: 2, gradAccumSteps: 2, learningRate: 5e-3, maxSteps: 6 },
     ...changes,
   });
-  const signal = {
-    get aborted() {
-      return stopAt !== undefined && existsSync(join(out, stopAt));
-    },
-  } as AbortSignal;
-  const context: RecipeContext = { recipe: "reward", origins: {}, output: "silent", resume, signal };
-  await reward.run(settings, context);
-  const record = await readRun(out);
-  const numbers = record.steps.map(({ loss, grad_norm, metrics = {} }): Record<string, number> => {
-    const { pairs_per_second: _, ...rest } = metrics;
-    return { loss, grad_norm, ...rest };
-  });
-  return { out, record, numbers };
+  return await runRecipe("reward", reward, settings, options);
 }
 
 const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
